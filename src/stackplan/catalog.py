@@ -1,0 +1,176 @@
+"""What can be served and by whom: models, artifacts, engines, roles. Values only; reading is `catalog_yaml`'s."""
+
+from dataclasses import dataclass, field
+
+from stackplan.architecture import Architecture, WeightTable
+from stackplan.hardware import Basis
+
+
+@dataclass(frozen=True, slots=True)
+class Licence:
+    """Terms of a model. ``commercial`` is None when nobody could read them."""
+
+    id: str
+    name: str
+    commercial: bool | None
+    gated: bool | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QualityFigure:
+    """One published result of one model."""
+
+    metric: str
+    value: float
+    date: str
+    source: str
+    confidence: str = "high"
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One downloadable form of a model.
+
+    ``format`` is gguf, safetensors, ctranslate2 or ollama (a tag of Ollama's library, which is a GGUF behind a name).
+    ``files`` are names within ``repository``; empty when only the pattern is known. ``file_bytes`` is derived from
+    the shape where ``size_basis`` is derived, else the published size; ``published_bytes`` is what the
+    source printed, with ``published_resolution_bytes`` of rounding. ``weights`` is None when the shape is unknown.
+    """
+
+    id: str
+    model: str
+    format: str
+    quantisation: str
+    repository: str
+    file_bytes: int
+    size_basis: Basis
+    files: tuple[str, ...] = ()
+    engines: tuple[str, ...] = ()
+    revision: str = ""
+    sha256: str = ""
+    importance_matrix: bool = False
+    published_bytes: int | None = None
+    published_resolution_bytes: int = 0
+    parts: int = 1
+    projector_file: str = ""
+    projector_bytes: int = 0
+    weights: WeightTable | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One set of weights as published.
+
+    ``suits`` names the role kinds that its makers or users give it. ``thinking`` is "none", "always", "switchable" or
+    "unknown". ``prediction_head`` tells of multi-token-prediction weights. ``lineage`` is the family of
+    training ("qwen", "llama", "gemma" ...): two roles that check each other should not share it.
+    """
+
+    id: str
+    name: str
+    family: str
+    lineage: str
+    released: str
+    repository: str
+    licence: Licence
+    context_tokens: int
+    parameters: int
+    active_parameters: int
+    tokenizer: str
+    vocabulary_size: int
+    inputs: tuple[str, ...]
+    suits: tuple[str, ...]
+    artifacts: tuple[Artifact, ...]
+    architecture: Architecture | None = None
+    quality: tuple[QualityFigure, ...] = ()
+    thinking: str = "unknown"
+    prediction_head: bool = False
+    embedding_dimensions: int | None = None
+    source: str = ""
+    date: str = ""
+    notes: str = ""
+
+    @property
+    def architecture_class(self) -> str:
+        """One of encoder, recurrent, hybrid, mixture-of-experts, dense, unknown."""
+        shape = self.architecture
+        if shape is None:
+            return "unknown"
+        if not shape.causal:
+            return "encoder"
+        if shape.is_recurrent:
+            return "recurrent"
+        if shape.is_hybrid:
+            return "hybrid"
+        return "mixture-of-experts" if shape.experts else "dense"
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A job, and what it needs of whoever does it; from ``catalog/roles.yaml``.
+
+    ``suits`` lists the model kinds that may serve it, ``scale`` the quality scale that counts, ``mode`` the gateway's
+    endpoint kind (chat, embedding, rerank, audio_transcription). ``context_floor_tokens`` may not be undercut;
+    ``context_wish_tokens`` is what it would like. ``speculation`` tells whether a draft may serve it.
+    """
+
+    id: str
+    title: str
+    suits: tuple[str, ...]
+    scale: str
+    mode: str
+    engines: tuple[str, ...]
+    default_tier: str
+    context_floor_tokens: int
+    context_wish_tokens: int
+    speed_floor: float
+    speed_wish: float
+    port: int
+    slots: int = 1
+    inputs: tuple[str, ...] = ("text",)
+    thinking: str = "any"
+    speculation: bool = True
+    architecture_classes: tuple[str, ...] = ()
+    quality_floor: float = 0.0
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A program that serves artifacts; from ``catalog/engines.yaml``."""
+
+    id: str
+    title: str
+    formats: tuple[str, ...]
+    modes: tuple[str, ...]
+    backends: tuple[str, ...]
+    images: dict[str, str] = field(default_factory=dict)
+    version: str = ""
+    container_port: int = 8080
+    source: str = ""
+    date: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Everything that may be planned with. ``date`` is the newest date of its records, ``digest`` their content."""
+
+    models: tuple[Model, ...]
+    roles: tuple[Role, ...]
+    engines: tuple[Engine, ...]
+    date: str
+    digest: str
+
+    def model(self, model_id: str) -> Model:
+        """The model called ``model_id``; KeyError when there is none."""
+        return {model.id: model for model in self.models}[model_id]
+
+    def role(self, role_id: str) -> Role:
+        """The role called ``role_id``; KeyError when there is none."""
+        return {role.id: role for role in self.roles}[role_id]
+
+    def engine(self, engine_id: str) -> Engine:
+        """The engine called ``engine_id``; KeyError when there is none."""
+        return {engine.id: engine for engine in self.engines}[engine_id]
