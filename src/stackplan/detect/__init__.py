@@ -1,0 +1,1 @@
+"""This machine, or a recording of one, as a `Host`."""

@@ -1,0 +1,1 @@
+"""Plan -> {path: text}: one module per target; writes nothing."""
