@@ -151,4 +151,3 @@ class Host:
     def host_pool(self) -> Pool:
         """The pool that the CPU draws on: host RAM, or the unified pool."""
         return self.pool(self.cpu_device.pool)
-

@@ -234,12 +234,14 @@ def plan_to_json(plan: Plan) -> str:
 
 def plan_from_json(text: str) -> Plan:
     """The plan that `plan_to_json` wrote. Raises ``pydantic.ValidationError`` on anything else."""
-    return _adapter().validate_json(text)
+    plan: Plan = _adapter().validate_json(text)
+    return plan
 
 
 def plan_schema() -> dict[str, Any]:
     """JSON schema of a saved plan."""
-    return _adapter().json_schema()
+    schema: dict[str, Any] = _adapter().json_schema()
+    return schema
 
 
 def _adapter() -> Any:
