@@ -1,0 +1,265 @@
+"""The GGUF header: metadata and tensor table of version 2 and 3 files, read without trusting them.
+
+Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. Every malformed file ends in `UserError`.
+"""
+
+import struct
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from stackplan.architecture import Tensor
+from stackplan.errors import UserError
+from stackplan.gguf.cursor import Cursor, SeekableReader, malformed
+from stackplan.gguf.types import DEFAULT_ALIGNMENT, padded, tensor_bytes, type_name
+
+MAX_PAIRS: Final = 65_536  # real files have some 60
+MAX_TENSORS: Final = 262_144  # the largest real files have some 2 000, 100 000 with one tensor per expert
+MAX_KEY_BYTES: Final = 65_535  # the format's own limit
+MAX_TENSOR_NAME_BYTES: Final = 512  # ggml allows 63, other users of the format 127
+MAX_TEXT_BYTES: Final = 256 * 1024  # longer texts are counted and not kept; the longest chat templates take 40 KB
+MAX_KEPT_ELEMENTS: Final = 4_096  # arrays per layer are kept, vocabularies are counted
+MAX_NESTING: Final = 4
+MAX_DIMENSIONS: Final = 4
+MAX_ELEMENTS: Final = 2**60
+
+_SCALARS: Final[Mapping[int, tuple[str, struct.Struct]]] = {
+    0: ("u8", struct.Struct("<B")),
+    1: ("i8", struct.Struct("<b")),
+    2: ("u16", struct.Struct("<H")),
+    3: ("i16", struct.Struct("<h")),
+    4: ("u32", struct.Struct("<I")),
+    5: ("i32", struct.Struct("<i")),
+    6: ("f32", struct.Struct("<f")),
+    7: ("bool", struct.Struct("<?")),
+    10: ("u64", struct.Struct("<Q")),
+    11: ("i64", struct.Struct("<q")),
+    12: ("f64", struct.Struct("<d")),
+}
+_STRING: Final = 8
+_ARRAY: Final = 9
+_U32: Final = struct.Struct("<I")
+_PREAMBLE: Final = struct.Struct("<IQQ")
+_ARRAY_HEAD: Final = struct.Struct("<IQ")
+_TENSOR_TAIL: Final = struct.Struct("<IQ")
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A value that was passed over: an array's element type and count, or a long text's bytes."""
+
+    type: str
+    count: int
+
+
+Scalar = str | int | float | bool
+Value = Scalar | tuple[Scalar, ...] | Skipped
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a GGUF file says before its data.
+
+    ``data_offset`` is where tensor data starts, ``tensor_offsets[i]`` where tensor i starts after that. For a
+    sharded model, tensors of all parts follow each other, their offsets count inside their own part, and
+    ``data_offset`` is the sum over the parts, so that file sizes stay sums.
+    """
+
+    version: int
+    metadata: Mapping[str, Value]
+    tensors: tuple[Tensor, ...]
+    alignment: int
+    data_offset: int
+    tensor_offsets: tuple[int, ...]
+    parts: int = 1
+
+    @property
+    def parameters(self) -> int:
+        """Number of values in all tensors."""
+        return sum(tensor.elements for tensor in self.tensors)
+
+    @property
+    def tensor_bytes(self) -> int | None:
+        """Bytes of all tensors without padding; None when a type is unknown."""
+        total = 0
+        for tensor in self.tensors:
+            size = tensor_bytes(tensor.shape, tensor.type)
+            if size is None:
+                return None
+            total += size
+        return total
+
+    @property
+    def expected_file_bytes(self) -> int | None:
+        """Bytes the whole file must have, each tensor padded; None when a type is unknown."""
+        total = self.data_offset
+        for tensor in self.tensors:
+            size = tensor_bytes(tensor.shape, tensor.type)
+            if size is None:
+                return None
+            total += padded(size, self.alignment)
+        return total
+
+
+def read_header(stream: SeekableReader, keep: Collection[str] = ()) -> Header:
+    """The header at the start of ``stream``.
+
+    Arrays longer than `MAX_KEPT_ELEMENTS` become `Skipped`, unless their key is in ``keep``.
+    Raises UserError: gguf-foreign, gguf-version, gguf-big-endian, gguf-truncated, gguf-malformed.
+    """
+    cursor = Cursor(stream)
+    version, tensor_count, pair_count = _preamble(cursor)
+    metadata: dict[str, Value] = {}
+    for _ in range(pair_count):
+        key = _text(cursor, MAX_KEY_BYTES, "key")
+        if key in metadata:
+            raise malformed(f"the key {key[:64]!r} appears twice")
+        metadata[key] = _value(cursor, key in keep)
+    table = [_tensor(cursor) for _ in range(tensor_count)]
+    if len({tensor.name for tensor, _ in table}) != len(table):
+        raise malformed("a tensor name appears twice")
+    alignment = _alignment(metadata)
+    for tensor, offset in table:
+        if offset % alignment:
+            raise malformed(f"tensor {tensor.name[:64]!r} is not aligned to {alignment} bytes")
+    return Header(
+        version=version,
+        metadata=metadata,
+        tensors=tuple(tensor for tensor, _ in table),
+        alignment=alignment,
+        data_offset=padded(cursor.position, alignment),
+        tensor_offsets=tuple(offset for _, offset in table),
+    )
+
+
+def merge_headers(headers: Sequence[Header]) -> Header:
+    """One header for all parts of a sharded model, in order.
+
+    Raises UserError gguf-shards when a part is missing or belongs to another model.
+    """
+    first = headers[0]
+    tensors = tuple(tensor for header in headers for tensor in header.tensors)
+    expected = first.metadata.get("split.tensors.count", len(tensors))
+    if len({tensor.name for tensor in tensors}) != len(tensors) or expected != len(tensors):
+        raise UserError(
+            f"the {len(headers)} parts hold {len(tensors)} tensors where {expected} different ones are expected",
+            hint="Put all parts of one and the same model side by side.",
+            slug="gguf-shards",
+        )
+    return Header(
+        version=first.version,
+        metadata=first.metadata,
+        tensors=tensors,
+        alignment=first.alignment,
+        data_offset=sum(header.data_offset for header in headers),
+        tensor_offsets=tuple(offset for header in headers for offset in header.tensor_offsets),
+        parts=len(headers),
+    )
+
+
+def _preamble(cursor: Cursor) -> tuple[int, int, int]:
+    if cursor.take(4) != b"GGUF":
+        raise UserError(
+            "this is not a GGUF file",
+            hint="Give a .gguf file; safetensors and PyTorch files must be converted first.",
+            slug="gguf-foreign",
+        )
+    version, tensor_count, pair_count = cursor.unpack(_PREAMBLE)
+    if version & 0xFFFF == 0:
+        raise UserError(
+            "this GGUF file is big-endian",
+            hint="Convert it with gguf-py's gguf_convert_endian.py, or download the little-endian file.",
+            slug="gguf-big-endian",
+        )
+    if version not in (2, 3):
+        raise UserError(
+            f"GGUF version {version} is not supported, only 2 and 3",
+            hint="Download a file written since 2023, or update stackplan when the format has moved on.",
+            slug="gguf-version",
+        )
+    if tensor_count > MAX_TENSORS or pair_count > MAX_PAIRS:
+        raise malformed(f"it claims {tensor_count} tensors and {pair_count} metadata pairs")
+    return version, tensor_count, pair_count
+
+
+def _text(cursor: Cursor, limit: int, what: str) -> str:
+    length = cursor.length()
+    if length > limit:
+        raise malformed(f"a {what} of {length} bytes")
+    return cursor.take(length).decode("utf-8", "backslashreplace")
+
+
+def _value(cursor: Cursor, keep: bool) -> Value:
+    (kind,) = cursor.unpack(_U32)
+    if kind == _STRING:
+        return _string(cursor)
+    if kind == _ARRAY:
+        return _array(cursor, keep)
+    return _scalar(cursor, kind)
+
+
+def _scalar(cursor: Cursor, kind: int) -> Scalar:
+    if kind not in _SCALARS:
+        raise malformed(f"value type {kind} does not exist")
+    return cursor.unpack(_SCALARS[kind][1])[0]
+
+
+def _string(cursor: Cursor) -> str | Skipped:
+    length = cursor.length()
+    if length > MAX_TEXT_BYTES:
+        cursor.skip(length)
+        return Skipped("string", length)
+    return cursor.take(length).decode("utf-8", "backslashreplace")
+
+
+def _array(cursor: Cursor, keep: bool) -> tuple[Scalar, ...] | Skipped:
+    kind, count = cursor.unpack(_ARRAY_HEAD)
+    if kind == _ARRAY:
+        _skip_nested(cursor, count, depth=2)
+        return Skipped("array", count)
+    if not keep and count > MAX_KEPT_ELEMENTS:
+        _skip_flat(cursor, kind, count)
+        return Skipped("string" if kind == _STRING else _SCALARS[kind][0], count)
+    if kind == _STRING:
+        return tuple(_text(cursor, MAX_TEXT_BYTES, "text") for _ in range(count))
+    return tuple(_scalar(cursor, kind) for _ in range(count))
+
+
+def _skip_flat(cursor: Cursor, kind: int, count: int) -> None:
+    if kind == _STRING:
+        cursor.skip_strings(count)
+    elif kind in _SCALARS:
+        cursor.skip(count * _SCALARS[kind][1].size)
+    else:
+        raise malformed(f"array element type {kind} does not exist")
+
+
+def _skip_nested(cursor: Cursor, count: int, depth: int) -> None:
+    if depth > MAX_NESTING:
+        raise malformed(f"arrays are nested deeper than {MAX_NESTING}")
+    for _ in range(count):
+        kind, inner = cursor.unpack(_ARRAY_HEAD)
+        if kind == _ARRAY:
+            _skip_nested(cursor, inner, depth + 1)
+        else:
+            _skip_flat(cursor, kind, inner)
+
+
+def _tensor(cursor: Cursor) -> tuple[Tensor, int]:
+    name = _text(cursor, MAX_TENSOR_NAME_BYTES, "tensor name")
+    (dimensions,) = cursor.unpack(_U32)
+    if dimensions > MAX_DIMENSIONS:
+        raise malformed(f"tensor {name[:64]!r} has {dimensions} dimensions")
+    shape = tuple(cursor.length() for _ in range(dimensions))
+    type_id, offset = cursor.unpack(_TENSOR_TAIL)
+    tensor = Tensor(name, shape, type_name(type_id))
+    if tensor.elements > MAX_ELEMENTS:
+        raise malformed(f"tensor {name[:64]!r} has {tensor.elements} values")
+    return tensor, offset
+
+
+def _alignment(metadata: Mapping[str, Value]) -> int:
+    alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
+    if not isinstance(alignment, int) or alignment <= 0 or alignment & (alignment - 1):
+        raise malformed(f"general.alignment is {str(alignment)[:32]}, not a power of two")
+    return alignment
