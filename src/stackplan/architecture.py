@@ -29,7 +29,8 @@ class Layer:
     head of ``head_length_k`` = rank + rotary part, and 0 for V). ``shares_kv`` says that the layer reads the cache of
     an earlier one and owns none. ``state_elements`` counts float32 values per sequence (convolution + state).
     ``prediction`` marks a multi-token-prediction block, which is skipped unless it drafts.
-    Widths are 0 where the layer has no such part.
+    ``indexer_length_k``/``_v`` are what sparse attention caches per token to select from, in a row of its own beside
+    K and V. Widths are 0 where the layer has no such part.
     """
 
     attention: Attention
@@ -46,16 +47,22 @@ class Layer:
     expert_feed_forward_length: int = 0
     shared_feed_forward_length: int = 0
     prediction: bool = False
+    indexer_length_k: int = 0
+    indexer_length_v: int = 0
 
     @property
     def k_width(self) -> int:
-        """Elements of one cached K row."""
-        return 0 if self.shares_kv else self.kv_heads * self.head_length_k
+        """Elements cached per token with the type of K, an indexer's row included."""
+        return 0 if self._owns_no_cache else self.kv_heads * self.head_length_k + self.indexer_length_k
 
     @property
     def v_width(self) -> int:
-        """Elements of one cached V row."""
-        return 0 if self.shares_kv else self.kv_heads * self.head_length_v
+        """Elements cached per token with the type of V, an indexer's row included."""
+        return 0 if self._owns_no_cache else self.kv_heads * self.head_length_v + self.indexer_length_v
+
+    @property
+    def _owns_no_cache(self) -> bool:
+        return self.shares_kv or self.attention in {Attention.NONE, Attention.RECURRENT}
 
 
 @dataclass(frozen=True, slots=True)
