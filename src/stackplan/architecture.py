@@ -107,6 +107,7 @@ class Architecture:
     value_head_length: int = 0  # v_head_dim of a latent head, after decompression
     leading_dense_blocks: int = 0
     exact: bool = True
+    key_head_length: int = 0  # query and key length of a latent head, both parts, before compression
 
     @property
     def experts(self) -> int:
