@@ -182,6 +182,24 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
+class Fallback:
+    """A remote endpoint that may answer when the local instance of ``role`` cannot; an empty role means every chat role.
+
+    ``order`` 2 is tried before 3 (the local instance is 1). ``key_variable`` names the environment variable that holds
+    the key; the key itself is never part of a plan.
+    """
+
+    role: str
+    name: str
+    model: str
+    base_url: str
+    key_variable: str
+    order: int = 2
+    input_cost_per_million: float | None = None
+    output_cost_per_million: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogStamp:
     """Which catalog the plan was made from."""
 
@@ -209,6 +227,7 @@ class Plan:
     proof: Proof
     gateway_port: int = 4000
     notes: tuple[str, ...] = field(default=())
+    fallbacks: tuple[Fallback, ...] = ()
 
     def instance(self, instance_id: str) -> Instance:
         """The instance called ``instance_id``; KeyError when there is none."""
