@@ -1,0 +1,251 @@
+"""The problem as a mixed-integer programme: every constraint carries a name in the user's words.
+
+Columns: ``serve|need|candidate`` (binary), ``run|candidate``, ``slot|group|pool`` and ``cold|pool`` (MiB),
+``file|name``, ``alike|a|b|lineage``. Only ``serve`` needs to be binary: ``run`` is pressed to the largest of its
+``serve`` by cost, never beyond. Sizes are in MiB inside the programme, exact in binary, so that tolerances of
+1e-9 stay below one byte.
+
+Memory of one pool (DESIGN.md section 4): HOT candidates add up; WARM ones take turns within their swap group, so a
+group takes its largest member (the two largest where the engine overlaps them); kept bytes of WARM ones add up; the
+largest COLD one must fit beside HOT when the WARM ones are out.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from stackplan.problem import Candidate, Offer, Problem, Take
+from stackplan.solve.rows import Programme
+from stackplan.units import MIB
+
+Term = tuple[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """A problem with the look-ups that writing rows needs."""
+
+    problem: Problem
+    candidates: dict[str, Candidate]
+    by_need: dict[str, tuple[Offer, ...]]
+    by_candidate: dict[str, tuple[Offer, ...]]
+
+
+def indexed(problem: Problem) -> Indexed:
+    """The problem with its look-ups; candidates that nobody may use are left out."""
+    by_need: dict[str, list[Offer]] = {need.id: [] for need in problem.needs}
+    by_candidate: dict[str, list[Offer]] = defaultdict(list)
+    for offer in problem.offers:
+        by_need[offer.need].append(offer)
+        by_candidate[offer.candidate].append(offer)
+    return Indexed(
+        problem,
+        {candidate.id: candidate for candidate in problem.candidates if candidate.id in by_candidate},
+        {need: tuple(offers) for need, offers in by_need.items()},
+        {candidate: tuple(offers) for candidate, offers in by_candidate.items()},
+    )
+
+
+def formulate(index: Indexed, *, partial: bool = False) -> Programme:
+    """All constraints, with no cost yet. ``partial`` lets required needs go unserved."""
+    programme = Programme()
+    for offer in index.problem.offers:
+        programme.column(serve(offer), integer=True)
+    for candidate in index.candidates:
+        programme.column(run(candidate))
+    _need_rows(programme, index, partial)
+    _link_rows(programme, index)
+    _key_rows(programme, index)
+    _distinct_rows(programme, index)
+    for pool, budget in index.problem.pools.items():
+        _pool_rows(programme, index, pool, budget)
+    _disk_rows(programme, index)
+    _diversity_rows(programme, index)
+    return programme
+
+
+def serve(offer: Offer) -> str:
+    """Name of the column that says that the offer is taken."""
+    return f"serve|{offer.need}|{offer.candidate}"
+
+
+def run(candidate: str) -> str:
+    """Name of the column that says that the candidate is deployed."""
+    return f"run|{candidate}"
+
+
+def value_terms(problem: Problem) -> Iterator[Term]:
+    """The second level: value of every offer, less diversity penalties."""
+    for offer in problem.offers:
+        yield serve(offer), float(offer.value)
+    for rule in problem.diversities:
+        for lineage in _lineages(problem):
+            yield _alike(rule.first, rule.second, lineage), -float(rule.penalty)
+
+
+def memory_terms(index: Indexed) -> Iterator[Term]:
+    """The third level: MiB over all pools of everything deployed."""
+    for candidate in index.candidates.values():
+        yield run(candidate.id), sum(take.fixed_bytes + take.kept_bytes for take in candidate.takes) / MIB
+        per_slot = sum(take.per_slot_bytes for take in candidate.takes) / MIB
+        if per_slot:
+            for offer in index.by_candidate[candidate.id]:
+                yield serve(offer), per_slot * offer.slots
+
+
+def disk_terms(index: Indexed) -> Iterator[Term]:
+    """The fourth level: MiB on disk, every file once."""
+    for name, size in _files(index).items():
+        yield f"file|{name}", size / MIB
+
+
+def _need_rows(programme: Programme, index: Indexed, partial: bool) -> None:
+    for need in index.problem.needs:
+        sense = "E" if need.required and not partial else "L"
+        terms = [(serve(offer), 1.0) for offer in index.by_need[need.id]]
+        programme.row(f"role {need.id} served", terms, sense, 1.0)
+
+
+def _link_rows(programme: Programme, index: Indexed) -> None:
+    for offer in index.problem.offers:
+        programme.row(
+            f"{offer.candidate} runs for {offer.need}",
+            [(serve(offer), 1.0), (run(offer.candidate), -1.0)],
+            "L",
+            0.0,
+        )
+
+
+def _key_rows(programme: Programme, index: Indexed) -> None:
+    by_key: dict[str, list[str]] = defaultdict(list)
+    for candidate in index.candidates.values():
+        by_key[candidate.key].append(candidate.id)
+    for key, members in by_key.items():
+        if len(members) > 1:
+            programme.row(f"one instance of {key}", [(run(member), 1.0) for member in members], "L", 1.0)
+
+
+def _distinct_rows(programme: Programme, index: Indexed) -> None:
+    for group in index.problem.distinct:
+        by_key: dict[str, list[Term]] = defaultdict(list)
+        for need in group:
+            for offer in index.by_need.get(need, ()):
+                by_key[index.candidates[offer.candidate].key].append((serve(offer), 1.0))
+        for key, terms in by_key.items():
+            programme.row(f"{key} serves one of {'+'.join(group)}", terms, "L", 1.0)
+
+
+def _pool_rows(programme: Programme, index: Indexed, pool: str, budget: int) -> None:
+    hot = list(_loaded_terms(index, pool, "hot"))
+    kept = [
+        (run(candidate.id), take.kept_bytes / MIB) for candidate, take in _users(index, pool, "warm") if take.kept_bytes
+    ]
+    slots = [(slot, 1.0) for slot in _swap_columns(programme, index, pool)]
+    programme.row(f"{pool} memory", [*hot, *kept, *slots], "L", budget / MIB)
+    if cold := _turn_column(programme, index, pool, "cold", f"cold|{pool}"):
+        programme.row(f"{pool} memory with a COLD instance", [*hot, (cold, 1.0)], "L", budget / MIB)
+
+
+def _swap_columns(programme: Programme, index: Indexed, pool: str) -> Iterator[str]:
+    groups = sorted({candidate.swap_group for candidate, _ in _users(index, pool, "warm")})
+    for group in groups:
+        if group in index.problem.overlapping_groups:
+            yield _two_largest_column(programme, index, pool, group)
+        elif column := _turn_column(programme, index, pool, "warm", f"slot|{group}|{pool}", group):
+            yield column
+
+
+def _turn_column(
+    programme: Programme, index: Indexed, pool: str, tier: str, name: str, group: str | None = None
+) -> str | None:
+    """A column at least as large as any one member: members take turns."""
+    users = [(c, t) for c, t in _users(index, pool, tier) if group is None or c.swap_group == group]
+    if not users:
+        return None
+    programme.column(name, unbounded=True)
+    chosen = {candidate.id: take for candidate, take in users}
+    for need, offers in index.by_need.items():
+        terms = [(serve(o), chosen[o.candidate].at(o.slots) / MIB) for o in offers if o.candidate in chosen]
+        if terms:
+            programme.row(f"{name} holds whoever serves {need}", [*terms, (name, -1.0)], "L", 0.0)
+    for candidate, take in users:
+        if len(index.by_candidate[candidate.id]) > 1:
+            terms = list(_candidate_terms(index, candidate, take))
+            programme.row(f"{name} holds {candidate.id}", [*terms, (name, -1.0)], "L", 0.0)
+    return name
+
+
+def _two_largest_column(programme: Programme, index: Indexed, pool: str, group: str) -> str:
+    """A column at least as large as the two largest members: min over t of 2t + sum of max(0, size - t)."""
+    name, level = f"slot|{group}|{pool}", f"level|{group}|{pool}"
+    programme.column(name, unbounded=True)
+    programme.column(level, unbounded=True)
+    excess: list[Term] = []
+    for candidate, take in _users(index, pool, "warm"):
+        if candidate.swap_group == group:
+            over = programme.column(f"over|{candidate.id}|{pool}", unbounded=True)
+            terms = list(_candidate_terms(index, candidate, take))
+            programme.row(f"{over} is the excess", [*terms, (level, -1.0), (over, -1.0)], "L", 0.0)
+            excess.append((over, 1.0))
+    programme.row(f"{name} holds two", [(level, 2.0), *excess, (name, -1.0)], "L", 0.0)
+    return name
+
+
+def _loaded_terms(index: Indexed, pool: str, tier: str) -> Iterator[Term]:
+    for candidate, take in _users(index, pool, tier):
+        yield from _candidate_terms(index, candidate, take)
+
+
+def _candidate_terms(index: Indexed, candidate: Candidate, take: Take) -> Iterator[Term]:
+    fixed, per_slot = take.fixed_bytes, take.per_slot_bytes
+    if fixed:
+        yield run(candidate.id), fixed / MIB
+    if per_slot:
+        for offer in index.by_candidate[candidate.id]:
+            yield serve(offer), per_slot * offer.slots / MIB
+
+
+def _users(index: Indexed, pool: str, tier: str) -> Iterator[tuple[Candidate, Take]]:
+    for candidate in index.candidates.values():
+        if candidate.tier == tier:
+            for take in candidate.takes:
+                if take.pool == pool:
+                    yield candidate, take
+
+
+def _disk_rows(programme: Programme, index: Indexed) -> None:
+    sizes = _files(index)
+    for name in sizes:
+        programme.column(f"file|{name}")
+    for candidate in index.candidates.values():
+        for name, _ in candidate.files:
+            programme.row(f"{candidate.id} needs {name}", [(run(candidate.id), 1.0), (f"file|{name}", -1.0)], "L", 0.0)
+    if index.problem.disk_bytes is not None:
+        programme.row("disk", disk_terms(index), "L", index.problem.disk_bytes / MIB)
+
+
+def _diversity_rows(programme: Programme, index: Indexed) -> None:
+    for rule in index.problem.diversities:
+        for lineage in _lineages(index.problem):
+            column = programme.column(_alike(rule.first, rule.second, lineage))
+            terms = list(_lineage_terms(index, (rule.first, rule.second), lineage))
+            programme.row(f"{column} told", [*terms, (column, -1.0)], "L", 1.0)
+
+
+def _lineage_terms(index: Indexed, needs: Iterable[str], lineage: str) -> Iterator[Term]:
+    for need in needs:
+        for offer in index.by_need.get(need, ()):
+            if index.candidates[offer.candidate].lineage == lineage:
+                yield serve(offer), 1.0
+
+
+def _files(index: Indexed) -> dict[str, int]:
+    return {name: size for candidate in index.candidates.values() for name, size in candidate.files}
+
+
+def _lineages(problem: Problem) -> list[str]:
+    return sorted({candidate.lineage for candidate in problem.candidates if candidate.lineage})
+
+
+def _alike(first: str, second: str, lineage: str) -> str:
+    return f"alike|{first}|{second}|{lineage}"

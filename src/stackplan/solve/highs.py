@@ -1,0 +1,156 @@
+"""HiGHS as a child process: 3 ms to start, no numpy, and it can be killed at a deadline (docs/adr/0003)."""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from stackplan.solve.rows import Programme, mps_text
+
+SOLVER = "HiGHS (highsbox)"
+_OPTIONS = (
+    "threads = 1",
+    "parallel = off",
+    "random_seed = 0",
+    "mip_rel_gap = 0",
+    "mip_abs_gap = 1e-7",
+    "mip_feasibility_tolerance = 1e-9",
+    "primal_feasibility_tolerance = 1e-9",
+    "output_flag = true",
+    "log_to_console = true",
+)
+_GRACE_SECONDS = 5.0
+
+
+class Termination(StrEnum):
+    """How a solve ended; the only words that the rest of stackplan sees."""
+
+    OPTIMAL = "optimal"
+    FEASIBLE = "feasible"
+    INFEASIBLE = "infeasible"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Values by column (only those above 1/2 for binaries are set to 1), the objective and its proved bound."""
+
+    termination: Termination
+    values: dict[str, float]
+    objective: float
+    bound: float
+
+
+class SolverError(RuntimeError):
+    """HiGHS itself failed: a bug, not a property of the problem."""
+
+
+def minimise(programme: Programme, *, seconds: float, start: Mapping[str, float] | None = None) -> Answer:
+    """Minimise the programme within ``seconds``; ``start`` is a feasible point to begin from."""
+    with tempfile.TemporaryDirectory(prefix="stackplan-") as name:
+        folder = Path(name)
+        (folder / "model.mps").write_text(mps_text(programme), encoding="ascii")
+        options = "\n".join([*_OPTIONS, f"time_limit = {seconds:.3f}", ""])
+        (folder / "options").write_text(options, encoding="ascii")
+        arguments = [] if start is None else ["--read_solution_file", _write_start(folder, programme, start)]
+        log = _run(folder, arguments, seconds)
+        return _read(folder, programme, log)
+
+
+def _run(folder: Path, arguments: list[str], seconds: float) -> str:
+    import highsbox  # noqa: PLC0415  (only planning needs the solver)
+
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(highsbox.highs_lib_dir())}
+    command = [str(highsbox.highs_bin_path()), "--options_file", "options", "--solution_file", "solution", *arguments]
+    try:
+        done = subprocess.run(
+            [*command, "model.mps"],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=seconds + _GRACE_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return ""
+    return done.stdout
+
+
+def _write_start(folder: Path, programme: Programme, start: Mapping[str, float]) -> str:
+    lines = [
+        "Model status",
+        "Unknown",
+        "",
+        "# Primal solution values",
+        "Feasible",
+        "Objective 0",
+        f"# Columns {len(programme.columns)}",
+    ]
+    integer_first = [*_ordered(programme)]
+    lines += [f"c{programme.columns[column]} {start.get(column, 0.0)!r}" for column in integer_first]
+    (folder / "start").write_text("\n".join([*lines, f"# Rows {0}", ""]), encoding="ascii")
+    return "start"
+
+
+def _ordered(programme: Programme) -> list[str]:
+    binaries = [column for column in programme.columns if column in programme.integer]
+    return binaries + [column for column in programme.columns if column not in programme.integer]
+
+
+def _read(folder: Path, programme: Programme, log: str) -> Answer:
+    path = folder / "solution"
+    lines = path.read_text(encoding="ascii").splitlines() if path.exists() else []
+    status = _model_status(lines)
+    if status == "Infeasible":
+        return Answer(Termination.INFEASIBLE, {}, 0.0, 0.0)
+    values = _primal(lines, programme)
+    if status == "Optimal" and values is not None:
+        objective = _objective(programme, values)
+        return Answer(Termination.OPTIMAL, values, objective, objective)
+    if values is not None:
+        return Answer(Termination.FEASIBLE, values, _objective(programme, values), _dual_bound(log))
+    if status in {"Time limit reached", ""}:
+        return Answer(Termination.UNKNOWN, {}, 0.0, _dual_bound(log))
+    raise SolverError(f"HiGHS ended with {status!r}: {log[-400:]}")
+
+
+def _model_status(lines: list[str]) -> str:
+    for position, line in enumerate(lines):
+        if line.strip() == "Model status" and position + 1 < len(lines):
+            return lines[position + 1].strip()
+    return ""
+
+
+def _primal(lines: list[str], programme: Programme) -> dict[str, float] | None:
+    try:
+        begin = lines.index("# Primal solution values")
+    except ValueError:
+        return None
+    if lines[begin + 1].strip() != "Feasible":
+        return None
+    names = list(programme.columns)
+    values: dict[str, float] = {}
+    for line in lines[begin + 4 : begin + 4 + len(names)]:
+        short, _, value = line.partition(" ")
+        column = names[int(short[1:])]
+        number = float(value)
+        values[column] = float(round(number)) if column in programme.integer else number
+    return values
+
+
+def _objective(programme: Programme, values: dict[str, float]) -> float:
+    return sum(cost * values[column] for column, cost in programme.cost.items())
+
+
+def _dual_bound(log: str) -> float:
+    for line in log.splitlines():
+        if line.strip().startswith("Dual bound"):
+            try:
+                return float(line.split()[2])
+            except (IndexError, ValueError):
+                break
+    return float("-inf")

@@ -1,0 +1,118 @@
+"""Small random worlds and a solver that tries everything: nothing here is shared with stackplan's solver."""
+
+import itertools
+import random
+from collections import defaultdict
+
+from stackplan.problem import Candidate, Diversity, Need, Offer, Problem, Take
+
+GIB = 1024**3
+
+
+def random_world(seed: int, *, needs: int = 3, keys: int = 4) -> Problem:
+    """A world of a few needs and weights, small enough to try every assignment."""
+    rng = random.Random(seed)
+    pools = {"gpu0": rng.randint(4, 20) * GIB, "ram": rng.randint(4, 30) * GIB}
+    if rng.random() < 0.4:
+        pools["gpu1"] = rng.randint(4, 12) * GIB
+    need_values = tuple(Need(f"need{i}", rng.random() < 0.6) for i in range(needs))
+    candidates, offers = [], []
+    for key in range(keys):
+        lineage = rng.choice(["a", "b"])
+        file_bytes = rng.randint(1, 12) * GIB + rng.randint(0, 5)
+        servable = [need for need in need_values if rng.random() < 0.7] or [need_values[0]]
+        for variant in range(rng.randint(1, 3)):
+            device = rng.choice([pool for pool in pools if pool != "ram"])
+            tier = rng.choice(["hot", "hot", "warm", "cold"])
+            takes = (
+                Take(device, rng.randint(1, 12) * GIB + rng.randint(0, 3), rng.randint(0, 2) * GIB),
+                Take("ram", rng.randint(0, 2) * GIB, 0, file_bytes if tier == "warm" and rng.random() < 0.5 else 0),
+            )
+            name = f"key{key}-{variant}"
+            group = f"warm-{device}" if tier == "warm" else ""
+            candidates.append(Candidate(name, f"key{key}", tier, takes, ((f"file{key}", file_bytes),), group, lineage))
+            quality = rng.randint(1, 100) * 1000
+            offers += [Offer(need.id, name, quality + rng.randint(0, 9000), rng.randint(1, 2)) for need in servable]
+    return Problem(
+        needs=need_values,
+        pools=pools,
+        candidates=tuple(candidates),
+        offers=tuple(offers),
+        disk_bytes=rng.randint(8, 40) * GIB if rng.random() < 0.5 else None,
+        diversities=(Diversity("need0", "need1", rng.randint(1, 20) * 1000),) if rng.random() < 0.5 else (),
+        overlapping_groups=frozenset({"warm-gpu0"}) if rng.random() < 0.3 else frozenset(),
+        distinct=(("need0", "need2"),) if rng.random() < 0.3 and needs > 2 else (),
+    )
+
+
+def breach(problem: Problem, assignment: dict[str, str]) -> str | None:
+    """The first rule that the assignment breaks, or None; adds everything up from the definitions."""
+    candidates = {candidate.id: candidate for candidate in problem.candidates}
+    slots: dict[str, int] = defaultdict(int)
+    for need in problem.needs:
+        if need.required and need.id not in assignment:
+            return f"{need.id} unserved"
+    for need, name in assignment.items():
+        matching = [offer for offer in problem.offers if (offer.need, offer.candidate) == (need, name)]
+        if not matching:
+            return f"{name} was never offered to {need}"
+        slots[name] += matching[0].slots
+    keys = [candidates[name].key for name in slots]
+    if len(keys) != len(set(keys)):
+        return "the same weights twice"
+    for group in problem.distinct:
+        chosen = [candidates[assignment[need]].key for need in group if need in assignment]
+        if len(chosen) != len(set(chosen)):
+            return "distinct needs share weights"
+    for pool, budget in problem.pools.items():
+        if pool_peak(problem, slots, pool) > budget:
+            return f"{pool} exceeded"
+    files = {name: size for chosen in slots for name, size in candidates[chosen].files}
+    if problem.disk_bytes is not None and sum(files.values()) > problem.disk_bytes:
+        return "disk exceeded"
+    return None
+
+
+def pool_peak(problem: Problem, slots: dict[str, int], pool: str) -> int:
+    """Bytes at the worst moment, told as a story: every way to have WARM ones loaded, and every COLD start."""
+    taken = {c.id: (c, next((t for t in c.takes if t.pool == pool), None)) for c in problem.candidates if c.id in slots}
+    size = {name: (t.fixed_bytes + t.per_slot_bytes * slots[name]) if t else 0 for name, (_, t) in taken.items()}
+    hot = sum(size[name] for name, (c, _) in taken.items() if c.tier == "hot")
+    kept = sum(t.kept_bytes for c, t in taken.values() if t and c.tier == "warm")
+    loaded = 0
+    for group in {c.swap_group for c, _ in taken.values() if c.tier == "warm"}:
+        members = sorted((size[n] for n, (c, _) in taken.items() if c.tier == "warm" and c.swap_group == group))
+        loaded += sum(members[-2:]) if group in problem.overlapping_groups else members[-1]
+    cold = [size[name] for name, (c, _) in taken.items() if c.tier == "cold"]
+    return max([hot + kept + loaded, *(hot + one for one in cold)])
+
+
+def worth(problem: Problem, assignment: dict[str, str]) -> tuple[int, int, int]:
+    """(value, -memory, -disk): larger is better, level by level."""
+    candidates = {candidate.id: candidate for candidate in problem.candidates}
+    total = memory = 0
+    for offer in problem.offers:
+        if assignment.get(offer.need) == offer.candidate:
+            total += offer.value
+            memory += sum(t.per_slot_bytes * offer.slots for t in candidates[offer.candidate].takes)
+    for rule in problem.diversities:
+        pair = [candidates[assignment[n]].lineage for n in (rule.first, rule.second) if n in assignment]
+        total -= rule.penalty if len(pair) == 2 and pair[0] == pair[1] else 0
+    used = {candidates[name] for name in assignment.values()}
+    memory += sum(t.fixed_bytes + t.kept_bytes for c in used for t in c.takes)
+    disk = sum({name: size for c in used for name, size in c.files}.values())
+    return total, -memory, -disk
+
+
+def best_by_trying_everything(problem: Problem) -> tuple[int, int, int] | None:
+    """The best worth of all assignments, or None when none serves the required needs."""
+    choices = [
+        [None, *(offer.candidate for offer in problem.offers if offer.need == need.id)] for need in problem.needs
+    ]
+    best = None
+    for combination in itertools.product(*choices):
+        assignment = {n.id: c for n, c in zip(problem.needs, combination, strict=True) if c is not None}
+        if breach(problem, assignment) is None:
+            reached = worth(problem, assignment)
+            best = reached if best is None or reached > best else best
+    return best
