@@ -91,6 +91,7 @@ class Model:
     source: str = ""
     date: str = ""
     notes: str = ""
+    origin: str = ""
 
     @property
     def architecture_class(self) -> str:
@@ -139,7 +140,10 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """A program that serves artifacts; from ``catalog/engines.yaml``."""
+    """A program that serves artifacts; from ``catalog/engines.yaml``.
+
+    ``images`` maps a backend to a pinned image, ``health_check`` is a command that exists in it.
+    """
 
     id: str
     title: str
@@ -149,6 +153,8 @@ class Engine:
     images: dict[str, str] = field(default_factory=dict)
     version: str = ""
     container_port: int = 8080
+    health_check: tuple[str, ...] = ()
+    start_period_seconds: int = 60
     source: str = ""
     date: str = ""
 
