@@ -30,7 +30,9 @@ class Layer:
     an earlier one and owns none. ``state_elements`` counts float32 values per sequence (convolution + state).
     ``prediction`` marks a multi-token-prediction block, which is skipped unless it drafts.
     ``indexer_length_k``/``_v`` are what sparse attention caches per token to select from, in a row of its own beside
-    K and V. Widths are 0 where the layer has no such part.
+    K and V. ``gated`` says that the feed-forward has a gate beside the up projection, ``parallel`` that attention and
+    feed-forward read one input (no norm between them), ``inner_length`` is the inner width of a recurrent mixer
+    (Mamba's d_inner, the value width of linear attention). Widths are 0 where the layer has no such part.
     """
 
     attention: Attention
@@ -49,6 +51,9 @@ class Layer:
     prediction: bool = False
     indexer_length_k: int = 0
     indexer_length_v: int = 0
+    gated: bool = True
+    parallel: bool = False
+    inner_length: int = 0
 
     @property
     def k_width(self) -> int:
