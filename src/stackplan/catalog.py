@@ -135,6 +135,8 @@ class Role:
     speculation: bool = True
     architecture_classes: tuple[str, ...] = ()
     quality_floor: float = 0.0
+    checks: tuple[str, ...] = ()
+    """Roles whose answers it judges; weights of another lineage than theirs are worth more there."""
     source: str = ""
 
 

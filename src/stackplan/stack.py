@@ -19,6 +19,7 @@ class RoleRequest:
     context_wish_tokens: int | None = None
     speed_floor: float | None = None
     speed_wish: float | None = None
+    count: int = 1
     slots: int | None = None
     port: int | None = None
     model: str | None = None
