@@ -127,9 +127,8 @@ class Architecture:
 
     @property
     def is_hybrid(self) -> bool:
-        """Whether attention and recurrent layers alternate."""
-        kinds = {layer.attention for layer in self.layers}
-        return Attention.RECURRENT in kinds and bool(kinds - {Attention.RECURRENT, Attention.NONE})
+        """Whether serving needs both a cache and recurrent state, in turns or side by side in one layer."""
+        return self.has_cache and any(layer.state_elements for layer in self.layers)
 
     @property
     def has_cache(self) -> bool:

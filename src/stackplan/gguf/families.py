@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 # Every architecture whose loader was read; those without an entry below follow their keys and tensors plainly.
-KNOWN: Final = frozenset(
-    """
+_KNOWN = """
     afmoe apertus arcee arctic arwkv7 baichuan bailingmoe bailingmoe2 bailingmoe3 bert bitnet bloom chameleon chatglm
     clef codeshell cogvlm cohere2 cohere2moe command-r dbrx deci deepseek deepseek2 deepseek2-ocr deepseek32 dflash
     dots1 dots3note dream eagle3 ernie4_5 ernie4_5-moe eurobert exaone exaone-moe exaone4 falcon falcon-h1 gemma
@@ -24,8 +23,8 @@ KNOWN: Final = frozenset(
     pangu-embedded phi2 phi3 phimoe plamo plamo2 plamo3 plm pockettts qwen qwen2 qwen2moe qwen2vl qwen3 qwen35
     qwen35moe qwen3moe qwen3next qwen3tts qwen3vl qwen3vlmoe qwen4exp refact rnd1 rwkv6 rwkv6qwen2 rwkv7 seed_oss
     smallthinker smollm3 spark2_5 stablelm starcoder starcoder2 step35 t5 t5encoder talkie wavtokenizer-dec xverse
-    """.split()
-)
+"""
+KNOWN: Final = frozenset(_KNOWN.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +75,19 @@ WINDOWS: Final[Mapping[str, WindowRule]] = {
 
 # No key-value cache at all; encoders have no output head either.
 ENCODERS: Final = frozenset(
-    """
-    bert clef eurobert gemma-embedding jina-bert-v2 jina-bert-v3 modern-bert neo-bert nomic-bert nomic-bert-moe
-    wavtokenizer-dec
-    """.split()
+    {
+        "bert",
+        "clef",
+        "eurobert",
+        "gemma-embedding",
+        "jina-bert-v2",
+        "jina-bert-v3",
+        "modern-bert",
+        "neo-bert",
+        "nomic-bert",
+        "nomic-bert-moe",
+        "wavtokenizer-dec",
+    }
 )
 DIFFUSION: Final = frozenset({"dream", "llada", "llada-moe", "rnd1"})
 
