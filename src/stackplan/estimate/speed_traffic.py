@@ -1,0 +1,161 @@
+"""What one decoded token touches, layer by layer: weights read, cache read, state moved, kernels launched.
+
+Nothing here knows a device. A `Workload` holds prefix sums over the blocks, so that the traffic of any range of
+layers costs the same few additions however deep the model is; a solver asks for many ranges of one model.
+
+Every tensor is read once per token but for three things: an untied input embedding (one row is looked up), the
+experts that a token is not routed to (U of N are read), and multi-token-prediction blocks, which run only to draft.
+Sources: llama.cpp's graphs (src/models/*.cpp), checked against published rates in docs/speed.md.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Final
+
+from stackplan.architecture import Architecture, Attention, Layer, WeightTable
+
+# Bytes per cached element: ggml block bytes / block elements (ggml-common.h, b11434).
+KV_ELEMENT_BYTES: Final = {
+    "f32": 4.0,
+    "f16": 2.0,
+    "bf16": 2.0,
+    "q8_0": 34 / 32,
+    "q5_1": 24 / 32,
+    "q5_0": 22 / 32,
+    "q4_1": 20 / 32,
+    "q4_0": 18 / 32,
+    "iq4_nl": 18 / 32,
+}
+_STATE_BYTES: Final = 2 * 4  # float32, read and written once per token
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What one token costs in one place. Bytes are floats: an expert's share of a tensor need not be whole.
+
+    ``expert_bytes`` are part of ``weight_bytes``; ``crossings`` counts hand-overs to and from another place.
+    """
+
+    weight_bytes: float = 0.0
+    expert_bytes: float = 0.0
+    kv_bytes: float = 0.0
+    layers: int = 0
+    expert_layers: int = 0
+    recurrent_layers: int = 0
+    crossings: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A model prepared for many questions: entry i of each tuple sums what blocks 0 .. i-1 touch.
+
+    ``expert`` counts the experts in use, ``whole_expert`` all of them. ``full_k`` ... count cached elements per token
+    of layers that keep the whole context, ``sliding_k`` ... of those with a window, ``state_bytes`` what recurrent
+    layers move. ``head_bytes`` is the output head. ``family`` is the GGUF architecture, ``quantisation`` the
+    file type; both only pick fitted factors.
+    """
+
+    family: str
+    quantisation: str
+    embedding_length: int
+    block_count: int
+    sliding_window: int
+    head_bytes: int
+    file_bytes: int
+    exact: bool
+    expert_share: float
+    dense: tuple[float, ...]
+    expert: tuple[float, ...]
+    whole_expert: tuple[float, ...]
+    full_k: tuple[int, ...]
+    full_v: tuple[int, ...]
+    sliding_k: tuple[int, ...]
+    sliding_v: tuple[int, ...]
+    state_bytes: tuple[int, ...]
+    layers: tuple[int, ...]
+    expert_layers: tuple[int, ...]
+    recurrent_layers: tuple[int, ...]
+
+    def blocks(self, first: int, last: int, depth_tokens: int, kv_types: tuple[str, str]) -> Traffic:
+        """Traffic of blocks ``first`` .. ``last - 1``, experts in use included, after ``depth_tokens`` of context.
+
+        A layer that shares another's cache owns no row, yet reads one; the published rates show no need to count it.
+        """
+        k_bytes, v_bytes = KV_ELEMENT_BYTES[kv_types[0]], KV_ELEMENT_BYTES[kv_types[1]]
+        window = min(depth_tokens, self.sliding_window or depth_tokens)
+        full = (self.full_k[last] - self.full_k[first]) * k_bytes + (self.full_v[last] - self.full_v[first]) * v_bytes
+        near = (self.sliding_k[last] - self.sliding_k[first]) * k_bytes
+        near += (self.sliding_v[last] - self.sliding_v[first]) * v_bytes
+        experts = self.expert[last] - self.expert[first]
+        return Traffic(
+            self.dense[last] - self.dense[first] + experts,
+            experts,
+            full * depth_tokens + near * window + self.state_bytes[last] - self.state_bytes[first],
+            self.layers[last] - self.layers[first],
+            self.expert_layers[last] - self.expert_layers[first],
+            self.recurrent_layers[last] - self.recurrent_layers[first],
+        )
+
+    def resident_bytes(self, first: int, last: int) -> float:
+        """Bytes of blocks ``first`` .. ``last - 1`` with every expert, as they are loaded."""
+        return self.dense[last] - self.dense[first] + self.whole_expert_bytes(first, last)
+
+    def whole_expert_bytes(self, first: int, last: int) -> float:
+        """Bytes of every expert of blocks ``first`` .. ``last - 1``, routed to or not."""
+        return self.whole_expert[last] - self.whole_expert[first]
+
+    def experts_on_host(self, first: int, last: int) -> Traffic:
+        """What moves to host memory when it keeps the routed experts of blocks ``first`` .. ``last - 1``."""
+        moved = self.expert[last] - self.expert[first]
+        return Traffic(moved, moved, crossings=2 * (self.expert_layers[last] - self.expert_layers[first]))
+
+
+def workload(architecture: Architecture, weights: WeightTable, quantisation: str = "") -> Workload:
+    """Prepare ``architecture`` with the bytes of one file for `Workload.blocks`. Pure; O(blocks), done once."""
+    blocks = [
+        (layer, dense, expert)
+        for layer, dense, expert in zip(architecture.layers, weights.layer_bytes, weights.expert_bytes, strict=False)
+        if not layer.prediction
+    ]
+    layers = [layer for layer, _, _ in blocks]
+    head = weights.output_bytes + weights.tied_output_bytes
+    return Workload(
+        family=architecture.name,
+        quantisation=quantisation.upper(),
+        embedding_length=architecture.embedding_length,
+        block_count=len(layers),
+        sliding_window=architecture.sliding_window,
+        head_bytes=head,
+        file_bytes=weights.file_bytes,
+        exact=architecture.exact,
+        expert_share=max((_expert_share(layer) for layer in layers if layer.experts), default=1.0),
+        dense=_sums(float(dense) for _, dense, _ in blocks),
+        expert=_sums(expert * _expert_share(layer) for layer, _, expert in blocks),
+        whole_expert=_sums(float(expert) for _, _, expert in blocks),
+        full_k=_cached(layers, sliding=False, width=lambda layer: layer.k_width),
+        full_v=_cached(layers, sliding=False, width=lambda layer: layer.v_width),
+        sliding_k=_cached(layers, sliding=True, width=lambda layer: layer.k_width),
+        sliding_v=_cached(layers, sliding=True, width=lambda layer: layer.v_width),
+        state_bytes=_counts((layer.state_elements + layer.convolution_elements) * _STATE_BYTES for layer in layers),
+        layers=_counts(1 for _ in layers),
+        expert_layers=_counts(int(layer.experts > 0) for layer in layers),
+        recurrent_layers=_counts(int(layer.attention is Attention.RECURRENT) for layer in layers),
+    )
+
+
+def _expert_share(layer: Layer) -> float:
+    return min(1.0, layer.experts_used / layer.experts) if layer.experts and layer.experts_used else 1.0
+
+
+def _sums(values: Iterable[float]) -> tuple[float, ...]:
+    return tuple(accumulate(values, initial=0.0))
+
+
+def _counts(values: Iterable[int]) -> tuple[int, ...]:
+    return tuple(accumulate(values, initial=0))
+
+
+def _cached(layers: list[Layer], *, sliding: bool, width: Callable[[Layer], int]) -> tuple[int, ...]:
+    """Running sum of cached elements of the layers with, or without, a sliding window."""
+    return _counts(width(layer) if (layer.attention is Attention.SLIDING) is sliding else 0 for layer in layers)
