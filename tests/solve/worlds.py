@@ -19,13 +19,13 @@ def random_world(seed: int, *, needs: int = 3, keys: int = 4) -> Problem:
     candidates, offers = [], []
     for key in range(keys):
         lineage = rng.choice(["a", "b"])
-        file_bytes = rng.randint(1, 12) * GIB + rng.randint(0, 5)
+        file_bytes = rng.randint(1, 12) * GIB + 64 * rng.randint(0, 5)
         servable = [need for need in need_values if rng.random() < 0.7] or [need_values[0]]
         for variant in range(rng.randint(1, 3)):
             device = rng.choice([pool for pool in pools if pool != "ram"])
             tier = rng.choice(["hot", "hot", "warm", "cold"])
             takes = (
-                Take(device, rng.randint(1, 12) * GIB + rng.randint(0, 3), rng.randint(0, 2) * GIB),
+                Take(device, rng.randint(1, 12) * GIB + 64 * rng.randint(0, 3), rng.randint(0, 2) * GIB),
                 Take("ram", rng.randint(0, 2) * GIB, 0, file_bytes if tier == "warm" and rng.random() < 0.5 else 0),
             )
             name = f"key{key}-{variant}"

@@ -4,11 +4,13 @@ A deletion filter over groups of constraints in the user's words: each required 
 irreducible infeasible subsystem does not serve programmes with binaries (measured: empty for an infeasible one).
 """
 
+import time
 from dataclasses import replace
 
 from stackplan.problem import Need, Problem
-from stackplan.solve.formulation import formulate, indexed
-from stackplan.solve.highs import Termination, minimise
+from stackplan.solve.exact import Exact
+from stackplan.solve.formulation import indexed
+from stackplan.solve.highs import Termination
 
 _SECONDS = 5.0
 
@@ -46,5 +48,5 @@ def is_feasible(problem: Problem) -> bool:
     required = {need.id for need in problem.needs if need.required}
     if required - {offer.need for offer in problem.offers}:
         return False
-    answer = minimise(formulate(indexed(problem)), seconds=_SECONDS)
-    return answer.termination is not Termination.INFEASIBLE
+    exact = Exact(indexed(problem), False, time.monotonic() + _SECONDS, time.monotonic)
+    return exact.minimum({}).termination is not Termination.INFEASIBLE

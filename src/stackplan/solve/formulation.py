@@ -1,9 +1,13 @@
 """The problem as a mixed-integer programme: every constraint carries a name in the user's words.
 
-Columns: ``serve|need|candidate`` (binary), ``run|candidate``, ``slot|group|pool`` and ``cold|pool`` (MiB),
+Columns: ``serve|need|candidate`` (binary), ``run|candidate``, ``slot|group|pool`` and ``cold|pool``,
 ``file|name``, ``alike|a|b|lineage``. Only ``serve`` needs to be binary: ``run`` is pressed to the largest of its
-``serve`` by cost, never beyond. Sizes are in MiB inside the programme, exact in binary, so that tolerances of
-1e-9 stay below one byte.
+``serve`` by cost, never beyond.
+
+Budgets are written in whole units of about 1/32768 of the budget, demands rounded down and budgets up. A solver's
+tolerance (1e-6 of a row's scale) then never decides what fits: HiGHS was seen to cut off the true optimum when a row
+was violated by two bytes, within its tolerance before presolve and outside after. The rounding only admits more; what
+exceeds a budget in exact integers is cut off by `cover_row` afterwards.
 
 Memory of one pool (DESIGN.md section 4): HOT candidates add up; WARM ones take turns within their swap group, so a
 group takes its largest member (the two largest where the engine overlaps them); kept bytes of WARM ones add up; the
@@ -19,6 +23,7 @@ from stackplan.solve.rows import Programme
 from stackplan.units import MIB
 
 Term = tuple[str, float]
+_UNITS_PER_BUDGET = 32768
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,7 @@ class Indexed:
     candidates: dict[str, Candidate]
     by_need: dict[str, tuple[Offer, ...]]
     by_candidate: dict[str, tuple[Offer, ...]]
+    units: dict[str, int]
 
 
 def indexed(problem: Problem) -> Indexed:
@@ -43,6 +49,7 @@ def indexed(problem: Problem) -> Indexed:
         {candidate.id: candidate for candidate in problem.candidates if candidate.id in by_candidate},
         {need: tuple(offers) for need, offers in by_need.items()},
         {candidate: tuple(offers) for candidate, offers in by_candidate.items()},
+        {pool: _unit(budget) for pool, budget in problem.pools.items()},
     )
 
 
@@ -62,6 +69,12 @@ def formulate(index: Indexed, *, partial: bool = False) -> Programme:
     _disk_rows(programme, index)
     _diversity_rows(programme, index)
     return programme
+
+
+def cover_row(programme: Programme, name: str, cover: dict[str, str]) -> None:
+    """Forbid taking all offers of ``cover`` (need -> candidate) together."""
+    terms = [(f"serve|{need}|{candidate}", 1.0) for need, candidate in cover.items()]
+    programme.row(name, terms, "L", len(terms) - 1.0)
 
 
 def serve(offer: Offer) -> str:
@@ -135,15 +148,18 @@ def _distinct_rows(programme: Programme, index: Indexed) -> None:
             programme.row(f"{key} serves one of {'+'.join(group)}", terms, "L", 1.0)
 
 
+def _unit(budget: int) -> int:
+    return 1 << max(0, (budget // _UNITS_PER_BUDGET).bit_length() - 1)
+
+
 def _pool_rows(programme: Programme, index: Indexed, pool: str, budget: int) -> None:
+    unit = index.units[pool]
     hot = list(_loaded_terms(index, pool, "hot"))
-    kept = [
-        (run(candidate.id), take.kept_bytes / MIB) for candidate, take in _users(index, pool, "warm") if take.kept_bytes
-    ]
+    kept = [(run(c.id), float(take.kept_bytes // unit)) for c, take in _users(index, pool, "warm")]
     slots = [(slot, 1.0) for slot in _swap_columns(programme, index, pool)]
-    programme.row(f"{pool} memory", [*hot, *kept, *slots], "L", budget / MIB)
+    programme.row(f"{pool} memory", [*hot, *kept, *slots], "L", _ceiling(budget, unit))
     if cold := _turn_column(programme, index, pool, "cold", f"cold|{pool}"):
-        programme.row(f"{pool} memory with a COLD instance", [*hot, (cold, 1.0)], "L", budget / MIB)
+        programme.row(f"{pool} memory with a COLD instance", [*hot, (cold, 1.0)], "L", _ceiling(budget, unit))
 
 
 def _swap_columns(programme: Programme, index: Indexed, pool: str) -> Iterator[str]:
@@ -165,7 +181,7 @@ def _turn_column(
     programme.column(name, unbounded=True)
     chosen = {candidate.id: take for candidate, take in users}
     for need, offers in index.by_need.items():
-        terms = [(serve(o), chosen[o.candidate].at(o.slots) / MIB) for o in offers if o.candidate in chosen]
+        terms = [(serve(o), _units(index, chosen[o.candidate], o.slots)) for o in offers if o.candidate in chosen]
         if terms:
             programme.row(f"{name} holds whoever serves {need}", [*terms, (name, -1.0)], "L", 0.0)
     for candidate, take in users:
@@ -197,12 +213,20 @@ def _loaded_terms(index: Indexed, pool: str, tier: str) -> Iterator[Term]:
 
 
 def _candidate_terms(index: Indexed, candidate: Candidate, take: Take) -> Iterator[Term]:
-    fixed, per_slot = take.fixed_bytes, take.per_slot_bytes
-    if fixed:
-        yield run(candidate.id), fixed / MIB
-    if per_slot:
-        for offer in index.by_candidate[candidate.id]:
-            yield serve(offer), per_slot * offer.slots / MIB
+    unit = index.units[take.pool]
+    yield run(candidate.id), float(take.fixed_bytes // unit)
+    for offer in index.by_candidate[candidate.id]:
+        yield serve(offer), float(take.per_slot_bytes * offer.slots // unit)
+
+
+def _units(index: Indexed, take: Take, slots: int) -> float:
+    """Whole units of one loaded take, each part rounded down as `_candidate_terms` does."""
+    unit = index.units[take.pool]
+    return float(take.fixed_bytes // unit + take.per_slot_bytes * slots // unit)
+
+
+def _ceiling(budget: int, unit: int) -> float:
+    return float(-(-budget // unit))
 
 
 def _users(index: Indexed, pool: str, tier: str) -> Iterator[tuple[Candidate, Take]]:
@@ -221,7 +245,9 @@ def _disk_rows(programme: Programme, index: Indexed) -> None:
         for name, _ in candidate.files:
             programme.row(f"{candidate.id} needs {name}", [(run(candidate.id), 1.0), (f"file|{name}", -1.0)], "L", 0.0)
     if index.problem.disk_bytes is not None:
-        programme.row("disk", disk_terms(index), "L", index.problem.disk_bytes / MIB)
+        unit = _unit(index.problem.disk_bytes)
+        terms = [(f"file|{name}", float(size // unit)) for name, size in sizes.items()]
+        programme.row("disk", terms, "L", _ceiling(index.problem.disk_bytes, unit))
 
 
 def _diversity_rows(programme: Programme, index: Indexed) -> None:

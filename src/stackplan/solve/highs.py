@@ -17,8 +17,6 @@ _OPTIONS = (
     "random_seed = 0",
     "mip_rel_gap = 0",
     "mip_abs_gap = 1e-7",
-    "mip_feasibility_tolerance = 1e-9",
-    "primal_feasibility_tolerance = 1e-9",
     "output_flag = true",
     "log_to_console = true",
 )

@@ -48,6 +48,19 @@ def fits(problem: Problem, assignment: dict[str, str]) -> bool:
     return all(size <= problem.pools[pool] for pool, size in used.pools.items())
 
 
+def minimal_cover(problem: Problem, assignment: dict[str, str]) -> dict[str, str]:
+    """A smallest part of an assignment that does not fit: taking any need out of it makes it fit.
+
+    Demands never shrink when a need is added, so nothing that contains the part fits either.
+    """
+    cover = dict(assignment)
+    for need in assignment:
+        smaller = {other: candidate for other, candidate in cover.items() if other != need}
+        if not fits(problem, smaller):
+            cover = smaller
+    return cover
+
+
 def _offers(problem: Problem, need: str) -> list[Offer]:
     return sorted((offer for offer in problem.offers if offer.need == need), key=lambda o: (-o.value, o.candidate))
 

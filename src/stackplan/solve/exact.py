@@ -1,0 +1,70 @@
+"""A programme's minimum in exact integers: what the solver's rounding let through is cut off and tried again."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from stackplan.solve.formulation import Indexed, Term, cover_row, formulate, run, serve
+from stackplan.solve.highs import Answer, minimise
+from stackplan.solve.rows import Programme
+from stackplan.solve.search import fits, minimal_cover
+
+
+@dataclass(slots=True)
+class Exact:
+    """One problem under one deadline, and what was learnt on the way: ``covers`` that do not fit, levels ``held``."""
+
+    index: Indexed
+    partial: bool
+    deadline: float
+    clock: Callable[[], float]
+    covers: list[dict[str, str]] = field(default_factory=list)
+    held: list[tuple[list[Term], str, float]] = field(default_factory=list)
+
+    def minimum(self, cost: dict[str, float], start: Mapping[str, str] | None = None) -> Answer:
+        """The least cost with the levels above held. ``start`` is a feasible assignment to begin from."""
+        while True:
+            programme = self._programme(cost)
+            point = point_of(self.index, start) if start is not None else None
+            answer = minimise(programme, seconds=max(0.1, self.deadline - self.clock()), start=point)
+            assignment = assignment_of(self.index, answer)
+            if not answer.values or fits(self.index.problem, assignment):
+                return answer
+            self.covers.append(minimal_cover(self.index.problem, assignment))
+
+    def hold(self, terms: list[Term], sense: str, assignment: Mapping[str, str], slack: float) -> None:
+        """Keep the level ``terms`` at what the assignment reached, give or take ``slack``."""
+        point = point_of(self.index, assignment)
+        reached = sum(coefficient * point.get(column, 0.0) for column, coefficient in terms)
+        self.held.append((terms, sense, reached + slack))
+
+    def _programme(self, cost: dict[str, float]) -> Programme:
+        programme = formulate(self.index, partial=self.partial)
+        for number, (terms, sense, right) in enumerate(self.held):
+            programme.row(f"level {number} held", terms, sense, right)
+        for number, cover in enumerate(self.covers):
+            cover_row(programme, f"together over budget {number}", cover)
+        programme.cost = cost
+        return programme
+
+
+def assignment_of(index: Indexed, answer: Answer) -> dict[str, str]:
+    """Which candidate serves each need in the solver's answer."""
+    return {offer.need: offer.candidate for offer in index.problem.offers if answer.values.get(serve(offer), 0.0) > 0.5}
+
+
+def point_of(index: Indexed, assignment: Mapping[str, str]) -> dict[str, float]:
+    """The programme's columns at an assignment; slack columns are left for the solver to complete."""
+    point: dict[str, float] = {}
+    for offer in index.problem.offers:
+        taken = assignment.get(offer.need) == offer.candidate
+        point[serve(offer)] = 1.0 if taken else 0.0
+        point[run(offer.candidate)] = max(point.get(run(offer.candidate), 0.0), point[serve(offer)])
+    for candidate in index.candidates.values():
+        for name, _ in candidate.files:
+            column = f"file|{name}"
+            point[column] = max(point.get(column, 0.0), point[run(candidate.id)])
+    for rule in index.problem.diversities:
+        first, second = (assignment.get(need, "") for need in (rule.first, rule.second))
+        if first and second and index.candidates[first].lineage == index.candidates[second].lineage:
+            point[f"alike|{rule.first}|{rule.second}|{index.candidates[first].lineage}"] = 1.0
+    return point
