@@ -30,7 +30,8 @@ class Layer:
     an earlier one and owns none. ``state_elements`` counts float32 values per sequence (convolution + state).
     ``prediction`` marks a multi-token-prediction block, which is skipped unless it drafts.
     ``indexer_length_k``/``_v`` are what sparse attention caches per token to select from, in a row of its own beside
-    K and V. ``gated`` says that the feed-forward has a gate beside the up projection, ``parallel`` that attention and
+    K and V. ``compressed_length`` elements of K are cached over the full context once per ``compression_ratio``
+    tokens, beside the layer's own cache. ``gated`` says that the feed-forward has a gate beside the up projection, ``parallel`` that attention and
     feed-forward read one input (no norm between them), ``inner_length`` is the inner width of a recurrent mixer
     (Mamba's d_inner, the value width of linear attention). Widths are 0 where the layer has no such part.
     """
@@ -51,6 +52,8 @@ class Layer:
     prediction: bool = False
     indexer_length_k: int = 0
     indexer_length_v: int = 0
+    compression_ratio: int = 0
+    compressed_length: int = 0
     gated: bool = True
     parallel: bool = False
     inner_length: int = 0
@@ -113,6 +116,7 @@ class Architecture:
     leading_dense_blocks: int = 0
     exact: bool = True
     key_head_length: int = 0  # query and key length of a latent head, both parts, before compression
+    never_unified: bool = False  # each sequence has a cache of the whole context even when a unified one is asked for
 
     @property
     def experts(self) -> int:

@@ -7,10 +7,10 @@ from stackplan.architecture import Architecture, Attention, Layer, Tensor
 from stackplan.errors import UserError
 from stackplan.gguf import mixers
 from stackplan.gguf.blocks import Block, TensorTable, table_of
-from stackplan.gguf.families import ENCODERS, KNOWN, ROUTER_BLOCKS
+from stackplan.gguf.families import ENCODERS, KNOWN, NEVER_UNIFIED, ROUTER_BLOCKS
 from stackplan.gguf.header import Skipped
 from stackplan.gguf.keys import MAX_BLOCKS, Keys
-from stackplan.gguf.state import state_of
+from stackplan.gguf.state import compressor_state_of, inner_length_of, state_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,10 @@ def architecture_of(metadata: Mapping[str, object], tensors: Sequence[Tensor]) -
         query_rank=keys.integer("attention.q_lora_rank"),
         rope_head_length=keys.integer("rope.dimension_count", shape.lengths.full_k),
         value_head_length=keys.integer("attention.value_length_mla", shape.lengths.full_v),
+        key_head_length=keys.integer("attention.key_length_mla", shape.lengths.full_k),
         leading_dense_blocks=keys.integer("leading_dense_block_count"),
         exact=name in KNOWN and not shape.windows.guessed,
+        never_unified=name in NEVER_UNIFIED,
     )
 
 
@@ -81,7 +83,7 @@ def _shape(keys: Keys, table: TensorTable) -> _Shape:
         )
     embedding_length = keys.required("embedding_length")
     heads = keys.per_block("attention.head_count", blocks)
-    trunk = blocks - min(blocks, keys.integer("nextn_predict_layers"))
+    trunk = _trunk(keys, table, blocks)
     kv_heads = heads
     if keys.has("attention.head_count_kv"):
         kv_heads = keys.per_block("attention.head_count_kv", blocks)
@@ -101,6 +103,14 @@ def _shape(keys: Keys, table: TensorTable) -> _Shape:
         cached=not mixers.caches_nothing(keys),
         own_caches=mixers.own_cache_blocks(keys, blocks),
     )
+
+
+def _trunk(keys: Keys, table: TensorTable, blocks: int) -> int:
+    """Blocks before those that predict further tokens, which some files announce and leave out."""
+    trunk = blocks - min(blocks, keys.integer("nextn_predict_layers"))
+    announced = [table.block(index) for index in range(trunk, blocks)]
+    left_out = any(not block.is_empty for block in announced) and not any(block.is_prediction for block in announced)
+    return blocks if left_out else trunk
 
 
 def _layer(shape: _Shape, index: int) -> Layer:
@@ -129,10 +139,28 @@ def _with_memory(shape: _Shape, layer: Layer, block: Block) -> Layer:
     if layer.attention in {Attention.FULL, Attention.LATENT}:
         indexer_k, indexer_v = mixers.indexer_lengths(shape.keys, block)
         layer = replace(layer, indexer_length_k=indexer_k, indexer_length_v=indexer_v)
+    if block.has_single_key:
+        return _with_compression(shape, layer, block)
     if layer.attention is not Attention.RECURRENT and not block.has_state:
         return layer
-    size = state_of(shape.keys, block, shape.embedding_length, shape.heads[0], shape.lengths.full_k)
-    return replace(layer, state_elements=size.convolution + size.state, convolution_elements=size.convolution)
+    common = shape.embedding_length, shape.heads[0], shape.lengths.full_k
+    size = state_of(shape.keys, block, *common)
+    return replace(
+        layer,
+        state_elements=size.convolution + size.state,
+        convolution_elements=size.convolution,
+        inner_length=inner_length_of(shape.keys, *common),
+    )
+
+
+def _with_compression(shape: _Shape, layer: Layer, block: Block) -> Layer:
+    """One row is key and value of all heads, and older tokens are cached again, compressed."""
+    head = layer.head_length_k
+    ratio, length = mixers.compression_of(shape.keys, block, head)
+    state = compressor_state_of(block, head, shape.keys.integer("attention.indexer.key_length")) if ratio else 0
+    return replace(
+        layer, kv_heads=1, head_length_v=0, compression_ratio=ratio, compressed_length=length, state_elements=state
+    )
 
 
 def _with_feed_forward(shape: _Shape, layer: Layer, block: Block, index: int) -> Layer:
@@ -147,6 +175,8 @@ def _with_feed_forward(shape: _Shape, layer: Layer, block: Block, index: int) ->
         experts_used=min(experts, shape.experts_used[index]),
         expert_feed_forward_length=_expert_length(shape, block, index) if experts else 0,
         shared_feed_forward_length=block.row("ffn_down_shexp"),
+        gated=block.is_gated or block.is_empty,
+        parallel=block.is_parallel,
     )
 
 

@@ -44,6 +44,28 @@ class Block:
         return self._any(("indexer.attn_k.", "indexer.k_proj."))
 
     @property
+    def has_single_key(self) -> bool:
+        """Whether one projection gives one row that is key and value for all heads."""
+        return "attn_kv.weight" in self.shapes
+
+    @property
+    def is_prediction(self) -> bool:
+        """Whether it predicts further tokens instead of carrying the model."""
+        return self._any(("nextn.",))
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether the feed-forward has a gate, in a tensor of its own or fused with the up projection."""
+        up, down = self.shapes.get("ffn_up.weight", ()), self.shapes.get("ffn_down.weight", ())
+        return self._any(("ffn_gate.", "ffn_gate_exps.", "ffn_gate_up")) or up[1:2] == tuple(2 * n for n in down[:1])
+
+    @property
+    def is_parallel(self) -> bool:
+        """Whether attention and feed-forward read the same input: no norm stands between them."""
+        between = ("ffn_norm", "post_attention_norm", "attn_output_norm", "hc_ffn_norm", "hc_ffn_fn")
+        return self.has_attention and self.has_feed_forward and not self._any(between)
+
+    @property
     def has_feed_forward(self) -> bool:
         """Whether any feed-forward part is there."""
         return self._any(("ffn_down", "ffn_up"))
@@ -52,6 +74,11 @@ class Block:
         """First dimension of ``name.weight``, 0 when it is not there."""
         shape = self.shapes.get(f"{name}.weight", ())
         return shape[0] if shape else 0
+
+    def pair(self, name: str) -> tuple[int, int]:
+        """The two dimensions of ``name.weight``, zeros when it is not there."""
+        shape = self.shapes.get(f"{name}.weight", ())
+        return (shape[0], shape[1]) if len(shape) > 1 else (0, 0)
 
     def stack(self, name: str) -> int:
         """Third dimension of ``name.weight``: the experts stacked in it."""

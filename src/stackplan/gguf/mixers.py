@@ -138,3 +138,12 @@ def indexer_lengths(keys: Keys, block: Block) -> tuple[int, int]:
     length = keys.integer("attention.indexer.key_length")
     rows = INDEXER_ROWS.get(keys.architecture, 1)
     return rows * length, length if keys.architecture in INDEXER_WITH_VALUES else 0
+
+
+def compression_of(keys: Keys, block: Block, head_length_k: int) -> tuple[int, int]:
+    """Tokens per compressed row, and elements of K in that row with what its index adds; zeros without one."""
+    _, ratio = block.pair("attn_compressor_ape")
+    if not ratio:
+        return 0, 0
+    _, indexed = block.pair("indexer_compressor_ape")
+    return ratio, head_length_k + (keys.integer("attention.indexer.key_length") if indexed else 0)

@@ -35,7 +35,29 @@ def state_of(keys: Keys, block: Block, embedding_length: int, heads: int, head_l
     return StateSize(history + _lookup_history(keys, block), state * inner)
 
 
+def compressor_state_of(block: Block, head_length_k: int, indexer_length: int) -> int:
+    """Float32 values that compressed attention keeps per sequence until a row is full: keys and their scores.
+
+    Position embeddings [width, ratio] show the sizes; a width of two heads means that rows overlap.
+    """
+    state = 0
+    for name, head in (("attn_compressor_ape", head_length_k), ("indexer_compressor_ape", indexer_length)):
+        width, ratio = block.pair(name)
+        if head:
+            state += 2 * width * ratio * (width // head)
+    return state
+
+
+def inner_length_of(keys: Keys, embedding_length: int, heads: int, head_length_k: int) -> int:
+    """Inner width of a recurrent mixer."""
+    if keys.integer("wkv.head_size") or keys.integer("shortconv.l_cache"):
+        return embedding_length
+    if head := keys.integer("kda.head_dim"):
+        return heads * head
+    return keys.integer("ssm.inner_size") or heads * head_length_k
+
+
 def _lookup_history(keys: Keys, block: Block) -> int:
     """Values that a block with n-gram embeddings keeps for the convolution over what it looked up."""
-    kernel, channels = (*block.shapes.get("ple_conv1d.weight", ()), 0, 0)[:2]
+    kernel, channels = block.pair("ple_conv1d")
     return max(0, kernel - 1) * channels * keys.integer("ple.ngram_size")
