@@ -31,9 +31,10 @@ class Layer:
     ``prediction`` marks a multi-token-prediction block, which is skipped unless it drafts.
     ``indexer_length_k``/``_v`` are what sparse attention caches per token to select from, in a row of its own beside
     K and V. ``compressed_length`` elements of K are cached over the full context once per ``compression_ratio``
-    tokens, beside the layer's own cache. ``gated`` says that the feed-forward has a gate beside the up projection, ``parallel`` that attention and
-    feed-forward read one input (no norm between them), ``inner_length`` is the inner width of a recurrent mixer
-    (Mamba's d_inner, the value width of linear attention). Widths are 0 where the layer has no such part.
+    tokens, beside the layer's own cache. ``gated`` says that the feed-forward has a gate beside the up projection,
+    ``parallel`` that attention and feed-forward read one input (no norm between them), ``inner_length`` is the inner
+    width of a recurrent mixer (Mamba's d_inner, the value width of linear attention). Widths are 0 where the layer
+    has no such part.
     """
 
     attention: Attention
