@@ -178,5 +178,6 @@ FEED_FORWARDS: Final[Mapping[str, Rule]] = {
     "all": _expert_everywhere,
     "step": _by_step,
     "single": _single_feed_forward,
+    "dense": lambda _dimensions, _block: "dense",
     "none": lambda _dimensions, _block: "none",
 }

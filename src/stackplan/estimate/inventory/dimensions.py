@@ -228,7 +228,9 @@ CONDITIONS: Final[Mapping[str, Callable[[Dimensions, int], bool]]] = {
     "absorbed": lambda of, _block: "attention.key_length_mla" in of.record,
     "compressing": lambda of, block: _ratio(of, block) != 0,
     "indexing": lambda of, block: _ratio(of, block) == 4,
-    "indexer": lambda of, block: "attention.indexer.head_count" in of.record and not _shares_indexer(of, block),
+    "indexer": lambda of, block: (
+        of.number("attention.indexer.head_count", block, 0) > 0 and not _shares_indexer(of, block)
+    ),
     "hashed": lambda of, block: block < of.number("hash_layer_count", 0, 0),
     "per_layer": lambda of, block: of.number("embedding_length_per_layer_input", block, 0) > 0,
     "latent": lambda of, block: of.number("moe_latent_size", block, 0) > 0,

@@ -40,6 +40,7 @@ BLOCK: Final = {
     "attn_norm": "attn_norm.weight e",
     "attn_norm_bias": "attn_norm.bias e",
     "ffn_norm": "ffn_norm.weight e",
+    "plain_ffn_norm": "ffn_norm e",
     "ffn_norm_bias": "ffn_norm.bias e",
     "post_attention_norm": "post_attention_norm.weight e",
     "post_ffw_norm": "post_ffw_norm.weight e",
