@@ -1,0 +1,114 @@
+"""How published figures become points: the values that `quality` and `utility` calculate with.
+
+Read from ``catalog/quality.yaml``, ``quantisation.yaml`` and ``presets.yaml`` by `stack_yaml`; values only.
+A `Curve` is a piecewise linear, monotone map; outside its ends it stays at its end values.
+"""
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stackplan.hardware import Basis
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A monotone map through the points (``xs[i]``, ``ys[i]``); ``xs`` ascend."""
+
+    xs: tuple[float, ...]
+    ys: tuple[float, ...]
+
+    def at(self, x: float) -> float:
+        """The value at ``x``, constant beyond the ends."""
+        right = bisect_right(self.xs, x)
+        if right == 0:
+            return self.ys[0]
+        if right == len(self.xs):
+            return self.ys[-1]
+        x0, x1, y0, y1 = self.xs[right - 1], self.xs[right], self.ys[right - 1], self.ys[right]
+        return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One benchmark on a scale: ``curve`` turns its figure into points.
+
+    ``weight`` counts within its group. ``basis`` is "published" for the scale's own benchmark and "derived" where
+    a bridge leads from another one; ``spread`` is the standard error of that bridge in points, 0 if none.
+    """
+
+    name: str
+    curve: Curve
+    weight: float = 1.0
+    basis: Basis = Basis.PUBLISHED
+    spread: float = 0.0
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """The way from another scale's points to this one's, where that scale has figures and this one has not."""
+
+    scale: str
+    curve: Curve
+    spread: float = 0.0
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """What is assumed of a model without figures.
+
+    points = ``base`` + ``per_doubling`` x log2(billions) + ``per_year`` x (years since 2024.0) + the offsets of
+    its family and kinds - ``margin``, held within ``floor`` and ``ceiling``. Billions are the geometric mean of
+    all and active parameters, which is the parameters themselves for a dense model.
+    """
+
+    base: float
+    per_doubling: float
+    per_year: float
+    margin: float = 0.0
+    floor: float = 1.0
+    ceiling: float = 100.0
+    families: Mapping[str, float] = field(default_factory=dict)
+    kinds: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """A 0..100 map of one skill. The first of ``groups`` for which a model has figures counts."""
+
+    id: str
+    title: str
+    groups: tuple[tuple[Metric, ...], ...]
+    prior: Prior
+    bridges: tuple[Bridge, ...] = ()
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QualityTables:
+    """All scales, and how far a figure of each confidence is believed over the prior (1 = wholly)."""
+
+    scales: Mapping[str, Scale]
+    belief: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class QuantisationTables:
+    """What quantisation costs, as a share of a model's points.
+
+    ``loss`` is by quantisation of the weights, for a dense model of ``reference_parameters``; it is multiplied by
+    (reference / parameters) ** ``size_exponent`` within ``least_factor`` and ``most_factor``. ``kv_loss`` is by type
+    of the KV cache. ``unknown_loss`` is for a type that the table does not name.
+    """
+
+    loss: Mapping[str, float]
+    kv_loss: Mapping[str, float]
+    native: frozenset[str]
+    reference_parameters: int
+    size_exponent: float
+    least_factor: float
+    most_factor: float
+    unknown_loss: float

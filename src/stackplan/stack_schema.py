@@ -1,0 +1,247 @@
+"""What the files about roles, stacks, policies and quality may say: pydantic shapes, strict and closed.
+
+Numbers are numbers, unknown fields are mistakes, and every list and text is bounded.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+
+from stackplan.serving import KV_TYPES
+from stackplan.units import parse_tokens
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$")]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+Points = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+Weight = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Figure = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
+Speed = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Slots = Annotated[int, Field(ge=1, le=256)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Kind = Literal["worker", "general", "code", "math", "watchdog", "vision", "ocr", "draft", "embed", "rerank", "audio"]
+Mode = Literal["chat", "embedding", "rerank", "audio_transcription"]
+Tier = Literal["hot", "warm", "cold"]
+Input = Literal["text", "image", "video", "audio"]
+Thinking = Literal["any", "wanted", "never"]
+ArchitectureClass = Literal["encoder", "recurrent", "hybrid", "mixture-of-experts", "dense"]
+Parameters = Annotated[int, Field(gt=0, le=10**14)]
+
+
+def _tokens(value: Any) -> Any:
+    """People write 32k; the rest of stackplan counts tokens."""
+    return parse_tokens(value) if isinstance(value, str) else value
+
+
+def _kv_type(value: str) -> str:
+    if value not in KV_TYPES:
+        raise ValueError(f"must be one of {', '.join(KV_TYPES)}")
+    return value
+
+
+Tokens = Annotated[int, BeforeValidator(_tokens), Field(ge=0, le=10**9)]
+KvType = Annotated[str, BeforeValidator(_kv_type)]
+
+
+class Record(BaseModel):
+    """Closed and strict: no unknown field, no coercion of text to numbers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class RoleRecord(Record):
+    """One entry of ``catalog/roles.yaml``; see `stackplan.catalog.Role`."""
+
+    id: Name
+    title: Text
+    suits: Annotated[list[Kind], Field(min_length=1)]
+    scale: Name
+    mode: Mode
+    engines: Annotated[list[Name], Field(min_length=1)]
+    default_tier: Tier
+    context_floor_tokens: Tokens
+    context_wish_tokens: Tokens
+    speed_floor: Speed
+    speed_wish: Speed
+    port: Port
+    slots: Slots = 1
+    inputs: list[Input] = ["text"]
+    thinking: Thinking = "any"
+    speculation: bool = True
+    architecture_classes: list[ArchitectureClass] = []
+    quality_floor: Points = 0.0
+    checks: list[Name] = []
+    source: Text
+
+    @model_validator(mode="after")
+    def _floors_below_wishes(self) -> Self:
+        _ordered("context", self.context_floor_tokens, self.context_wish_tokens)
+        _ordered("speed", self.speed_floor, self.speed_wish)
+        return self
+
+
+class RolesFile(Record):
+    """``catalog/roles.yaml``."""
+
+    roles: Annotated[list[RoleRecord], Field(min_length=1, max_length=200)]
+
+
+class RequestRecord(Record):
+    """One role of a stack; see `stackplan.stack.RoleRequest`. What is not given is the role's own default."""
+
+    role: Name
+    priority: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] = 1.0
+    required: bool = True
+    tier: Tier | None = None
+    context_floor: Tokens | None = None
+    context_wish: Tokens | None = None
+    speed_floor: Speed | None = None
+    speed_wish: Speed | None = None
+    count: Annotated[int, Field(ge=1, le=16)] = 1
+    slots: Slots | None = None
+    port: Port | None = None
+    model: Name | None = None
+    quantisation: Text | None = None
+    engine: Name | None = None
+    kv_type: KvType | None = None
+    device: Text | None = None
+    quality_floor: Points | None = None
+    max_parameters: Parameters | None = None
+    min_parameters: Parameters | None = None
+    architecture_classes: list[ArchitectureClass] = []
+    forbid: list[Text] = []
+
+    @model_validator(mode="after")
+    def _floors_below_wishes(self) -> Self:
+        _ordered("context", self.context_floor, self.context_wish)
+        _ordered("speed", self.speed_floor, self.speed_wish)
+        return self
+
+
+class StackFile(Record):
+    """One file of ``profiles/stacks``."""
+
+    title: Text
+    source: str = ""
+    gateway_port: Port = 4000
+    roles: Annotated[list[RequestRecord], Field(min_length=1, max_length=64)]
+
+
+class PresetRecord(Record):
+    """One policy preset; see `stackplan.stack.Policy`."""
+
+    why: Text
+    quality_weight: Weight
+    speed_weight: Weight
+    context_weight: Weight
+    tier_weight: Weight
+    kv_types: Annotated[list[KvType], Field(min_length=1)]
+
+
+class PresetsFile(Record):
+    """``catalog/presets.yaml``."""
+
+    presets: Annotated[dict[Name, PresetRecord], Field(min_length=1)]
+
+
+CurvePoints = Annotated[
+    list[Annotated[list[Figure], Field(min_length=2, max_length=2)]], Field(min_length=2, max_length=64)
+]
+
+
+class _OnCurve(Record):
+    points: CurvePoints
+    spread: Points = 0.0
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _monotone(self) -> Self:
+        xs, ys = [x for x, _ in self.points], [y for _, y in self.points]
+        if any(a >= b for a, b in zip(xs, xs[1:], strict=False)):
+            raise ValueError("points must ascend in the figure")
+        if ys not in (sorted(ys), sorted(ys, reverse=True)) or min(ys) < 0 or max(ys) > 100:
+            raise ValueError("points must be monotone and within 0..100")
+        return self
+
+
+class MetricRecord(_OnCurve):
+    """One benchmark of a scale."""
+
+    metric: Text
+    weight: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)] = 1.0
+    basis: Literal["published", "derived"] = "published"
+
+
+class BridgeRecord(_OnCurve):
+    """Another scale that stands in."""
+
+    scale: Name
+
+
+class PriorRecord(Record):
+    """See `stackplan.quality_tables.Prior`."""
+
+    base: Figure
+    per_doubling: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+    per_year: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+    margin: Points = 0.0
+    floor: Points = 1.0
+    ceiling: Points = 100.0
+    families: dict[Name, Figure] = {}
+    kinds: dict[str, Figure] = {}
+    note: str = ""
+
+
+class ScaleRecord(Record):
+    """One quality scale."""
+
+    id: Name
+    title: Text
+    source: Text
+    groups: list[Annotated[list[MetricRecord], Field(min_length=1)]]
+    bridges: list[BridgeRecord] = []
+    prior: PriorRecord
+
+
+class BeliefRecord(Record):
+    """How far figures of each confidence are believed over the prior."""
+
+    high: Share
+    medium: Share
+    low: Share
+    bridge: Share
+
+
+class QualityFile(Record):
+    """``catalog/quality.yaml``."""
+
+    belief: BeliefRecord
+    scales: Annotated[list[ScaleRecord], Field(min_length=1, max_length=100)]
+
+
+class LossRecord(Record):
+    """What one type costs, as a share of the model's points."""
+
+    type: Text
+    loss: Share
+    basis: Literal["published", "derived", "assumed"]
+    note: str = ""
+
+
+class QuantisationFile(Record):
+    """``catalog/quantisation.yaml``."""
+
+    sources: Annotated[list[Text], Field(min_length=1)]
+    reference_parameters: Parameters
+    size_exponent: Share
+    least_factor: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+    most_factor: Annotated[float, Field(ge=1, le=100, allow_inf_nan=False)]
+    unknown_loss: Share
+    native: list[Text]
+    weights: Annotated[list[LossRecord], Field(min_length=1)]
+    kv: Annotated[list[LossRecord], Field(min_length=1)]
+
+
+def _ordered(what: str, floor: float | None, wish: float | None) -> None:
+    if floor is not None and wish is not None and floor > wish:
+        raise ValueError(f"the {what} floor {floor:g} is above the wish {wish:g}")
