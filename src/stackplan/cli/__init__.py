@@ -1,5 +1,106 @@
-"""The command line: one module per verb; the only place that prints and exits."""
+"""The command line: one module per verb; the only place that prints and exits.
+
+Exit codes, the same for every verb: 0 done or no change, 1 error, 2 differs, 3 no plan, 130 interrupted.
+Data goes to stdout, the story to stderr.
+"""
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from stackplan.errors import ExitCode, UserError
+
+if TYPE_CHECKING:
+    import typer
+
+# The literal registry: verb -> what it does. A verb's module is imported only when it is called (or for --help).
+VERBS: dict[str, str] = {
+    "detect": "Show this machine as planning sees it.",
+    "plan": "Find the best stack for a machine and say why.",
+    "apply": "Plan, and write everything needed to run the stack.",
+    "download": "Fetch the weights of a planned stack.",
+    "explain": "Show the runners-up of a role and what each would cost.",
+    "diff": "Compare two plans.",
+    "whatif": "Plan again with other hardware and show what changes.",
+    "estimate": "Say what serving a model takes, byte by byte.",
+    "inspect": "Read a GGUF's header safely.",
+    "profiles": "List, show, check and save machine profiles.",
+    "catalog": "List, show and check the models that can be planned.",
+    "render": "Write files for a saved plan.",
+    "route": "Show which role answers a task.",
+    "pin": "Fix image digests on this machine.",
+    "schema": "Print the JSON schema of what stackplan writes.",
+}
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line and exit with one of `ExitCode`."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code; every ending is decided here."""
+    if arguments in (["--version"], ["-V"]):
+        from stackplan import __version__  # noqa: PLC0415
+
+        print(f"stackplan {__version__}")
+        return ExitCode.DONE
+    try:
+        return _call(arguments)
+    except UserError as error:
+        _tell(error)
+        return ExitCode.ERROR
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        sys.stdout = None  # type: ignore[assignment]  # whoever read us has gone; nothing is left to flush
+        return ExitCode.DONE
+
+
+def _call(arguments: list[str]) -> int:
+    import typer  # noqa: PLC0415  (51 ms that --version does not need)
+
+    # typer exports one member of its family of usage errors; its base is the family.
+    usage_error: type[Exception] = typer.BadParameter.__bases__[0]
+    try:
+        result = _application(arguments)(args=arguments, prog_name="stackplan", standalone_mode=False)
+    except typer.Abort:
+        return ExitCode.INTERRUPTED
+    except usage_error as error:
+        error.show()  # type: ignore[attr-defined]
+        return ExitCode.ERROR
+    return int(result) if isinstance(result, int) else ExitCode.DONE
+
+
+def _application(arguments: list[str]) -> "typer.Typer":
+    import typer  # noqa: PLC0415
+
+    application = typer.Typer(
+        no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, help=__doc__
+    )
+    application.callback()(_options)
+    wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
+    for verb in [wanted] if wanted in VERBS else VERBS:
+        _register(application, str(verb))
+    return application
+
+
+def _options() -> None:
+    """The best set of local models for a machine, proved to fit, and everything needed to run it.
+
+    Exit codes: 0 done or no change, 1 error, 2 differs, 3 no plan, 130 interrupted.
+    """
+
+
+def _register(application: "typer.Typer", verb: str) -> None:
+    module = import_module(f"stackplan.cli.{verb}")
+    if hasattr(module, "app"):
+        application.add_typer(module.app, name=verb, help=VERBS[verb])
+    else:
+        application.command(verb, help=getattr(module, verb).__doc__)(getattr(module, verb))
+
+
+def _tell(error: UserError) -> None:
+    print(f"error[{error.slug}]: {error.message}", file=sys.stderr)
+    print(f"hint: {error.hint}", file=sys.stderr)

@@ -1,0 +1,5 @@
+"""Allows ``python -m stackplan.cli``."""
+
+from stackplan.cli import main
+
+main()
