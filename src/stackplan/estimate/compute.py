@@ -1,0 +1,229 @@
+"""Compute buffers of llama.cpp: what the graph allocator reserves for the worst prompt micro-batch.
+
+The engine lays out the tensors of one micro-batch of n tokens, reusing memory as soon as it may. The peak is the
+widest instant: inputs and masks that live throughout, plus the widest of the attention, feed-forward, recurrent and
+output phases. Each phase below counts the tensors alive in it, read from the graphs of llama.cpp b11434
+(``llama-graph.cpp``, ``models/*.cpp``, ``ggml-alloc.c``; November 2026) and checked against tests/truth.
+
+Symbols: E, F, Q are float32 activations of n tokens: embedding, feed-forward and query width.
+"""
+
+from dataclasses import dataclass
+
+from stackplan.architecture import Architecture, Attention, Layer
+from stackplan.estimate.kv_cache import CacheShape
+from stackplan.serving import Serving
+
+FLOAT_BYTES = 4
+HALF_BYTES = 2
+INDEX_BYTES = 8
+# Persistent activations of n embeddings: token, embedding and mixed inputs, the residual and its copy.
+_HOST_EMBEDDINGS, _DEVICE_EMBEDDINGS = 4, 4
+# With pipelining every input exists four times: on the first device, on those after it, and in host memory.
+_PIPELINE_COPIES, _FIRST_EMBEDDINGS, _LATER_EMBEDDINGS, _OUTPUT_EMBEDDINGS, _PIPELINE_HOST_EMBEDDINGS = 4, 16, 11, 9, 10
+# A recurrent layer holds its input projection, gate, convolution and output, and the states before and after.
+_RECURRENT_WIDTHS_HOST, _RECURRENT_WIDTHS_DEVICE, _RECURRENT_STATES = 5.2, 4.3, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The worst micro-batch: tokens, output rows, cells that attention sees, and how attention is computed."""
+
+    tokens: int
+    output_rows: int
+    cells: int
+    sliding_cells: int
+    streams: int
+    slots: int
+    flash_attention: bool
+    scratch_k: bool
+    scratch_v: bool
+
+
+def worst_batch(architecture: Architecture, serving: Serving, shape: CacheShape, *, flash_attention: bool) -> Batch:
+    """The micro-batch that the engine reserves for; an encoder's tokens see each other instead of a cache."""
+    batch_tokens = min(serving.batch_tokens, shape.context_tokens) if architecture.causal else serving.batch_tokens
+    tokens = min(serving.micro_batch_tokens, batch_tokens, shape.context_tokens)
+    tokens = -(-tokens // serving.slots) * serving.slots
+    rows = serving.slots * (1 + serving.draft_tokens) if serving.output_rows == "slots" else batch_tokens
+    cached = architecture.has_cache
+    sliding = any(layer.attention is Attention.SLIDING for layer in architecture.layers)
+    attends = cached or not architecture.causal
+    return Batch(
+        tokens=tokens,
+        output_rows=min(tokens, rows),
+        cells=(shape.cells if cached else tokens) if attends else 0,
+        sliding_cells=(shape.sliding_cells if cached else tokens) if attends and sliding else 0,
+        streams=shape.streams,
+        slots=serving.slots,
+        flash_attention=flash_attention,
+        scratch_k=serving.kv_type_k != "f16",
+        scratch_v=serving.kv_type_v != "f16",
+    )
+
+
+def mask_bytes(batch: Batch) -> int:
+    """Attention masks: half floats with flash attention, else floats; one per kind of cache."""
+    return (HALF_BYTES if batch.flash_attention else FLOAT_BYTES) * batch.tokens * (batch.cells + batch.sliding_cells)
+
+
+def transposed_index_bytes(architecture: Architecture, batch: Batch) -> int:
+    """Where each value of V goes in a transposed cache, once per kind of cache; flash attention needs none."""
+    if batch.flash_attention or not architecture.has_cache:
+        return 0
+    widths = {layer.attention: 0 for layer in architecture.layers if layer.v_width}
+    for layer in architecture.layers:
+        if layer.v_width:
+            widths[layer.attention] = max(widths[layer.attention], layer.v_width)
+    return INDEX_BYTES * batch.tokens * sum(widths.values())
+
+
+def feed_forward_peak(layer: Layer, embedding: int, tokens: int) -> int:
+    """The feed-forward phase beyond the persistent tensors.
+
+    Dense: up, gate and their product, or one tensor when nothing gates. Experts: the same per used expert, and the
+    weighted outputs when they are wider than what up and gate left free.
+    """
+    width = FLOAT_BYTES * tokens
+    dense = width * layer.feed_forward_length * (3 if layer.gated else 1)
+    shared = width * layer.shared_feed_forward_length * (3 if layer.gated else 1)
+    if not layer.experts:
+        return max(dense, shared)
+    used = width * layer.experts_used
+    hidden, out = used * layer.expert_feed_forward_length, used * embedding
+    if not layer.gated:
+        return max(hidden + out, shared)
+    return max(3 * hidden + (out if out > 2 * hidden else 0), shared)
+
+
+def attention_peak(layer: Layer, architecture: Architecture, batch: Batch) -> int:
+    """The attention phase beyond the persistent tensors."""
+    if not layer.heads or layer.attention in {Attention.RECURRENT, Attention.NONE}:
+        return 0
+    if layer.attention is Attention.LATENT:
+        return _latent_peak(layer, architecture, batch)
+    width = FLOAT_BYTES * batch.tokens
+    query, embedding = width * layer.heads * layer.head_length_k, width * architecture.embedding_length
+    queries = query * (2 if query > embedding else 1)
+    cells = batch.sliding_cells if layer.attention is Attention.SLIDING else batch.cells
+    if not batch.flash_attention:
+        return width * cells * layer.heads + queries
+    return queries + _scratch_bytes(layer, cells, batch)
+
+
+def _scratch_bytes(layer: Layer, cells: int, batch: Batch) -> int:
+    """K and V of one layer as half floats, when the cache holds another type."""
+    k = layer.kv_heads * layer.head_length_k if batch.scratch_k else 0
+    v = layer.kv_heads * layer.head_length_v if batch.scratch_v else 0
+    return HALF_BYTES * cells * batch.streams * (k + v)
+
+
+def _latent_peak(layer: Layer, architecture: Architecture, batch: Batch) -> int:
+    width = FLOAT_BYTES * batch.tokens
+    rank, row = architecture.latent_rank, layer.head_length_k
+    head = architecture.key_head_length or architecture.value_head_length + architecture.rope_head_length
+    extra = width * architecture.embedding_length if architecture.query_rank else 0
+    joined = width * layer.heads * (head + rank + row) + 2 * width * row + extra
+    if batch.flash_attention:
+        scratch = HALF_BYTES * batch.cells * batch.streams * row if batch.scratch_k else 0
+        return max(joined, width * layer.heads * (row + rank) + scratch)
+    scores = width * batch.cells * layer.heads
+    copied = max(width * layer.heads * (head + rank), HALF_BYTES * rank * batch.cells * batch.streams)
+    return scores + width * layer.heads * row + copied + extra
+
+
+def recurrent_peak(layer: Layer, batch: Batch, *, on_gpu: bool) -> int:
+    """The phase of a state-space, linear-attention or convolution mixer."""
+    if not layer.state_elements:
+        return 0
+    widths = _RECURRENT_WIDTHS_DEVICE if on_gpu else _RECURRENT_WIDTHS_HOST
+    states = _RECURRENT_STATES * FLOAT_BYTES * layer.state_elements * batch.slots
+    return round(widths * FLOAT_BYTES * batch.tokens * layer.inner_length) + states
+
+
+def layer_peak(layer: Layer, architecture: Architecture, batch: Batch, *, on_gpu: bool) -> int:
+    """The widest phase of one block; branches that run side by side keep one more embedding alive."""
+    embedding = architecture.embedding_length
+    feed_forward = feed_forward_peak(layer, embedding, batch.tokens)
+    if layer.parallel:
+        feed_forward += FLOAT_BYTES * batch.tokens * embedding
+    attention = attention_peak(layer, architecture, batch)
+    return max(feed_forward, attention, recurrent_peak(layer, batch, on_gpu=on_gpu))
+
+
+def logit_bytes(architecture: Architecture, batch: Batch) -> int:
+    """Logits of the rows that are kept; encoders have none."""
+    return FLOAT_BYTES * architecture.vocabulary_rows * batch.output_rows if architecture.causal else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Buffers:
+    """Compute buffers by place: each device in order, and host memory."""
+
+    devices: tuple[int, ...]
+    host: int
+
+
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """Figures of one micro-batch that every split shares."""
+
+    mask: int
+    embedding: int
+    index: int
+    peak: int
+    logits: int
+    parallel: bool
+
+
+def phases(architecture: Architecture, layers: tuple[Layer, ...], batch: Batch, *, on_gpu: bool) -> Phases:
+    """The widest phase over ``layers`` (one of each kind) and what lives beside it."""
+    parallel = any(layer.parallel for layer in layers)
+    embedding = FLOAT_BYTES * batch.tokens * architecture.embedding_length
+    return Phases(
+        mask=mask_bytes(batch),
+        embedding=embedding,
+        index=transposed_index_bytes(architecture, batch),
+        peak=max((layer_peak(layer, architecture, batch, on_gpu=on_gpu) for layer in layers), default=0),
+        logits=logit_bytes(architecture, batch) + (embedding if parallel else 0),
+        parallel=parallel,
+    )
+
+
+def host_only(phase: Phases) -> Buffers:
+    """Everything on the CPU: one buffer, with one more embedding than a device keeps."""
+    inputs = phase.mask + phase.index + (_DEVICE_EMBEDDINGS + 1) * phase.embedding
+    return Buffers((), inputs + max(phase.peak, phase.logits))
+
+
+def one_device(phase: Phases, staged: int = 0) -> Buffers:
+    """One device with the layers, or several that take turns; ``staged`` is the widest phase with copied weights."""
+    inputs = phase.mask + phase.index + _DEVICE_EMBEDDINGS * phase.embedding
+    host = phase.mask + phase.index + _HOST_EMBEDDINGS * phase.embedding
+    return Buffers((inputs + max(phase.peak, phase.logits, staged),), host)
+
+
+def pipelined(phase: Phases, devices: int) -> Buffers:
+    """Several devices that hold every layer and work on different micro-batches at once."""
+    inputs = _PIPELINE_COPIES * (phase.mask + phase.index)
+    first = inputs + phase.peak + _FIRST_EMBEDDINGS * phase.embedding
+    later = inputs + phase.peak + _LATER_EMBEDDINGS * phase.embedding
+    output = inputs + phase.logits + _OUTPUT_EMBEDDINGS * phase.embedding
+    host = inputs + _PIPELINE_HOST_EMBEDDINGS * phase.embedding
+    return Buffers((first, *[later] * (devices - 2), max(later, output)), host)
+
+
+def staged_peak(layer: Layer, architecture: Architecture, batch: Batch, weights: tuple[int, int]) -> int:
+    """The feed-forward phase when its weights are copied in from host memory for a long enough batch.
+
+    ``weights`` are the largest tensor of a block and the largest expert stack that stay in host memory, 0 for none.
+    """
+    width = FLOAT_BYTES * batch.tokens
+    embedding, hidden = width * architecture.embedding_length, width * layer.feed_forward_length
+    dense, experts = weights
+    peak = max(4 * hidden, hidden + embedding + dense) if dense else 0
+    if experts and layer.experts:
+        used = width * layer.experts_used
+        out = used * max(layer.expert_feed_forward_length, architecture.embedding_length)
+        peak = max(peak, used * layer.expert_feed_forward_length + out + experts)
+    return peak
