@@ -101,7 +101,7 @@ def _exchanged_at_once(staging: Path, folder: Path) -> bool:
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if rename is None:
         return False
-    return rename(_AT_FDCWD, bytes(staging), _AT_FDCWD, bytes(folder), _RENAME_EXCHANGE) == 0
+    return bool(rename(_AT_FDCWD, bytes(staging), _AT_FDCWD, bytes(folder), _RENAME_EXCHANGE) == 0)
 
 
 def _recover(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """What each role needs, once the stack, the role's own defaults and the user's pins are put together."""
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from stackplan.catalog import Catalog, Role
 from stackplan.errors import UserError
@@ -77,7 +78,10 @@ def _merged(request: RoleRequest, role: Role) -> RoleNeed:
     )
 
 
-def _chosen[Value](asked: Value | None, default: Value) -> Value:
+_Value = TypeVar("_Value")
+
+
+def _chosen(asked: _Value | None, default: _Value) -> _Value:
     return default if asked is None else asked
 
 

@@ -8,13 +8,15 @@ class RoleRequest:
     """One role as the user asks for it. ``None`` leaves the role's own default from the catalog.
 
     ``count`` is how many different models or copies are wanted (a pool of embedders), ``slots`` how many requests run
-    at the same time. ``model``, ``quantisation``, ``engine``, ``kv_type`` and ``device`` pin a choice.
+    at the same time. ``tier_pinned`` makes
+    ``tier`` a demand, not a wish. ``model``, ``quantisation``, ``engine``, ``kv_type`` and ``device`` pin a choice.
     """
 
     role: str
     priority: float = 1.0
     required: bool = True
     tier: str | None = None
+    tier_pinned: bool = False
     context_floor_tokens: int | None = None
     context_wish_tokens: int | None = None
     speed_floor: float | None = None

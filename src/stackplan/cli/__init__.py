@@ -54,7 +54,7 @@ def run(arguments: list[str]) -> int:
         print("interrupted", file=sys.stderr)
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        sys.stdout = None  # type: ignore[assignment]  # whoever read us has gone; nothing is left to flush
+        sys.stdout = None  # whoever read us has gone; nothing is left to flush
         return ExitCode.DONE
 
 
