@@ -1,1 +1,85 @@
 """Plan -> {path: text}: one module per target; writes nothing."""
+
+from collections.abc import Iterable
+from importlib import import_module
+from typing import Protocol
+
+from stackplan.errors import UserError
+from stackplan.plan import Plan
+from stackplan.render.names import check_names
+from stackplan.render.servers import is_macos
+
+
+class Target(Protocol):
+    """What a target module offers. Paths are relative, with forward slashes; same plan, same bytes."""
+
+    def render(self, plan: Plan) -> dict[str, str]:
+        """The target's files; empty when the plan has nothing for it. Raises `UserError` when it cannot serve it."""
+        ...
+
+
+# Target name -> module of this package (loaded when asked for) and the targets whose files its own refer to.
+TARGETS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "plan": ("plan_file", ()),
+    "env": ("environment_example", ()),
+    "compose": ("compose", ("env", "litellm", "llama.cpp")),
+    "ollama": ("ollama", ()),
+    "litellm": ("litellm", ()),
+    "tensorzero": ("tensorzero", ()),
+    "llama.cpp": ("llama_preset", ()),
+}
+
+
+def target_names() -> tuple[str, ...]:
+    """The targets that ship with stackplan, in the order in which they are documented."""
+    return tuple(TARGETS)
+
+
+def default_targets(plan: Plan) -> tuple[str, ...]:
+    """What `apply` writes when the user names no target: native on macOS, containers elsewhere."""
+    common = ("plan", "env", "ollama", "litellm", "tensorzero", "llama.cpp")
+    return common if is_macos(plan) else (*common, "compose")
+
+
+def render_plan(
+    plan: Plan, targets: Iterable[str] | None = None, extra: dict[str, Target] | None = None
+) -> dict[str, str]:
+    """Every file of the targets (default: `default_targets`) and of those they refer to, sorted by path.
+
+    ``extra`` holds the user's own targets by name. Raises `UserError` for an unknown target, for a name that
+    cannot be written safely, and when two targets claim one path.
+    """
+    check_names(plan)
+    chosen = tuple(targets) if targets is not None else default_targets(plan)
+    files: dict[str, str] = {}
+    for name in _with_needed(chosen, extra or {}):
+        for path, text in _load(name, extra or {}).render(plan).items():
+            if path in files:
+                raise UserError(
+                    f"two targets write {path}; the second is {name!r}",
+                    hint="rename the output in the target's manifest, or leave one target out",
+                    slug="path-conflict",
+                )
+            files[path] = text
+    return dict(sorted(files.items()))
+
+
+def _with_needed(chosen: tuple[str, ...], extra: dict[str, Target]) -> list[str]:
+    wanted: list[str] = []
+    for name in chosen:
+        if name not in TARGETS and name not in extra:
+            raise UserError(
+                f"there is no target {name!r}",
+                hint=f"choose from {', '.join([*TARGETS, *sorted(extra)])}",
+                slug="unknown-target",
+            )
+        needed = TARGETS[name][1] if name in TARGETS else ()
+        wanted += [target for target in (name, *needed) if target not in wanted]
+    return wanted
+
+
+def _load(name: str, extra: dict[str, Target]) -> Target:
+    if name in extra:
+        return extra[name]
+    module: Target = import_module(f"stackplan.render.{TARGETS[name][0]}")
+    return module

@@ -1,0 +1,115 @@
+"""Target ``compose``: a base file that any Docker accepts, and one overlay per kind of device that the plan uses."""
+
+from typing import Any
+
+from stackplan.errors import UserError
+from stackplan.hardware import Backend
+from stackplan.plan import Plan
+from stackplan.render.compose_services import bind, hardening, service, volumes_of
+from stackplan.render.devices import device_identity, device_index
+from stackplan.render.documents import to_yaml
+from stackplan.render.images import program_image, server_image
+from stackplan.render.servers import Server, has_unified_gpu, is_macos, is_tegra, servers, slug
+
+BASE = "compose.yaml"
+OVERLAYS = {Backend.CUDA: "nvidia", Backend.ROCM: "amd", Backend.VULKAN: "vulkan", Backend.SYCL: "intel"}
+_DRI = "/dev/dri:/dev/dri"
+_KFD = "/dev/kfd:/dev/kfd"
+
+
+def render(plan: Plan) -> dict[str, str]:
+    """``compose.yaml`` and its overlays; start with ``docker compose -f compose.yaml -f compose.KIND.yaml up -d``."""
+    planned = servers(plan)
+    if is_macos(plan) and any(server.devices for server in planned):
+        raise UserError(
+            "Docker has no GPU on macOS, so a compose stack could not hold this plan",
+            hint="render the native targets: --target llama.cpp,ollama,launchd,litellm",
+            slug="no-gpu-in-docker",
+        )
+    files = {BASE: to_yaml(_base(plan, planned))}
+    for name in overlay_names(plan):
+        files[f"compose.{name}.yaml"] = to_yaml({"services": _overlay(plan, planned, name)})
+    return files
+
+
+def compose_files(plan: Plan) -> list[str]:
+    """The files that belong together on this host, in the order that ``docker compose -f`` needs."""
+    return [BASE, *(f"compose.{name}.yaml" for name in overlay_names(plan))]
+
+
+def overlay_names(plan: Plan) -> list[str]:
+    """The overlays that the plan's servers need, sorted; ``cpu`` where no server uses a device."""
+    names = {overlay_name(server) for server in servers(plan) if server.devices}
+    return sorted(names) or ["cpu"]
+
+
+def overlay_name(server: Server) -> str:
+    """The overlay that gives the server its devices."""
+    if server.devices and is_tegra(server.devices[0]):
+        return "jetson"
+    return OVERLAYS.get(server.backend, "cpu")
+
+
+def _base(plan: Plan, planned: tuple[Server, ...]) -> dict[str, Any]:
+    services = {server.id: service(plan, server) for server in planned}
+    volumes = sorted({name for server in planned for name in volumes_of(services[server.id])})
+    services["gateway"] = _gateway(plan)
+    document: dict[str, Any] = {"name": f"stackplan-{slug(plan.profile or plan.host.id)}", "services": services}
+    if volumes:
+        document["volumes"] = {name: {} for name in volumes}
+    return document
+
+
+def _gateway(plan: Plan) -> dict[str, Any]:
+    keys = ["LITELLM_MASTER_KEY", *sorted({fallback.key_variable for fallback in plan.fallbacks})]
+    # /health would call every model, which costs money and loads COLD ones.
+    address = "http://127.0.0.1:4000/health/liveliness"
+    probe = f"import urllib.request as request; request.urlopen('{address}', timeout=4)"
+    return {
+        "image": program_image(plan, "litellm"),
+        "command": ["--config", "/etc/litellm/config.yaml", "--port", "4000"],
+        "environment": {
+            **{key: f"${{{key}:?set it in .env, see .env.example}}" for key in keys},
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        },
+        "ports": [f"127.0.0.1:{plan.gateway_port}:4000"],
+        "volumes": [bind("./litellm/config.compose.yaml", "/etc/litellm/config.yaml")],
+        "healthcheck": {
+            "test": ["CMD", "python3", "-c", probe],
+            "interval": "30s",
+            "timeout": "6s",
+            "retries": 3,
+            "start_period": "60s",
+        },
+        "read_only": True,
+        "tmpfs": ["/tmp"],  # noqa: S108  (a mount inside the container)
+        **hardening(),
+    }
+
+
+def _overlay(plan: Plan, planned: tuple[Server, ...], name: str) -> dict[str, Any]:
+    chosen = [server for server in planned if overlay_name(server) == name]
+    return {server.id: {"image": server_image(plan, server), **_devices(plan, server, name)} for server in chosen}
+
+
+def _devices(plan: Plan, server: Server, overlay: str) -> dict[str, Any]:
+    if overlay == "nvidia":
+        ids = [device_identity(plan, device) for device in server.devices]
+        reservation = {"driver": "nvidia", "device_ids": ids, "capabilities": ["gpu"]}
+        return {"deploy": {"resources": {"reservations": {"devices": [reservation]}}}}
+    if overlay == "jetson":
+        # Tegra's driver libraries are mounted by the runtime; a reservation alone gives no CUDA there.
+        return {"runtime": "nvidia", "environment": {"JETSON_JETPACK": "6", "NVIDIA_VISIBLE_DEVICES": "all"}}
+    if overlay == "amd":
+        indices = ",".join(str(device_index(plan, device)) for device in server.devices)
+        return {"devices": [_KFD, _DRI], "environment": {"ROCR_VISIBLE_DEVICES": indices}}
+    if overlay in ("vulkan", "intel"):
+        return {"devices": [_DRI]} | _visible(plan, server, overlay)
+    return {"cpus": float(plan.host.machine.cpu.usable_threads)}
+
+
+def _visible(plan: Plan, server: Server, overlay: str) -> dict[str, Any]:
+    if overlay == "intel" or has_unified_gpu(plan):
+        return {}
+    indices = ",".join(str(device_index(plan, device)) for device in server.devices)
+    return {"environment": {"GGML_VK_VISIBLE_DEVICES": indices}}

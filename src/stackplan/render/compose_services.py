@@ -1,0 +1,202 @@
+"""One compose service per server: what the engine is told, and what the container may do."""
+
+import json
+import math
+from typing import Any
+
+from stackplan.plan import Instance, Plan, PlannedArtifact
+from stackplan.render.images import base_image, health_command
+from stackplan.render.llama_options import artifact_path, as_arguments, llama_options
+from stackplan.render.ollama_environment import ollama_environment
+from stackplan.render.servers import INFINITY, LLAMA_CPP, OLLAMA, SPEACHES, TEI, VLLM, Server
+
+# Compose fills in the user's own folder; weights are mounted read-only.
+MODELS_SOURCE = "${STACKPLAN_MODELS:-${HOME}/.local/share/stackplan/models}"
+LOG_ROTATION = {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}}
+_LEAST_START_SECONDS = 60
+_SLOW_START_SECONDS = 600
+
+Service = dict[str, Any]
+
+
+def service(plan: Plan, server: Server) -> Service:
+    """The server as a compose service, without any device: an overlay adds those."""
+    body: Service = {"image": base_image(plan, server), **_engine(plan, server)}
+    body["ports"] = [f"127.0.0.1:{port}:{server.container_port}" for port in server.ports]
+    body["healthcheck"] = _health(server)
+    body |= hardening()
+    if server.tier != "HOT":
+        body["profiles"] = [server.tier.lower()]
+    return body
+
+
+def hardening() -> Service:
+    """What every container of a stack is held to."""
+    return {
+        "restart": "unless-stopped",
+        "security_opt": ["no-new-privileges:true"],
+        "cap_drop": ["ALL"],
+        "logging": LOG_ROTATION,
+    }
+
+
+def volumes_of(body: Service) -> list[str]:
+    """Named volumes that the service mounts."""
+    return [mount["source"] for mount in body.get("volumes", []) if mount["type"] == "volume"]
+
+
+def bind(source: str, target: str) -> dict[str, Any]:
+    """A read-only mount of a folder or file that must exist."""
+    return {
+        "type": "bind",
+        "source": source,
+        "target": target,
+        "read_only": True,
+        "bind": {"create_host_path": False},
+    }
+
+
+def _volume(server: Server, target: str) -> dict[str, Any]:
+    return {"type": "volume", "source": f"{server.id}-data", "target": target}
+
+
+def _health(server: Server) -> dict[str, Any]:
+    speeds = [member.speed.load_seconds for member in server.members if member.speed and member.speed.load_seconds]
+    start = math.ceil(3 * max(speeds)) if speeds else _SLOW_START_SECONDS
+    return {
+        "test": health_command(server),
+        "interval": "15s",
+        "timeout": "5s",
+        "retries": 5,
+        "start_period": f"{max(_LEAST_START_SECONDS, start)}s",
+    }
+
+
+def _engine(plan: Plan, server: Server) -> Service:
+    return {
+        LLAMA_CPP: _llama_cpp,
+        OLLAMA: _ollama,
+        VLLM: _vllm,
+        TEI: _tei,
+        INFINITY: _infinity,
+        SPEACHES: _speaches,
+    }[server.engine](plan, server)
+
+
+def _llama_cpp(plan: Plan, server: Server) -> Service:
+    listen = ["--host", "0.0.0.0", "--port", str(server.container_port), "--no-ui"]  # noqa: S104  (inside the container)
+    volumes = [bind(MODELS_SOURCE, "/models")]
+    if server.is_router:
+        preset = f"/etc/stackplan/{server.id}.ini"
+        command = ["--models-preset", preset, "--models-max", str(server.resident)]
+        volumes.append(bind(f"./llama.cpp/{server.id}.ini", preset))
+    else:
+        command = as_arguments(llama_options(plan, server.members[0]))
+        if server.tier == "HOT":
+            command.append("--metrics")
+    if any(not plan.artifact(member.artifact).files for member in server.members):
+        volumes.append(_volume(server, "/cache"))
+    # Paths in options are relative to the folder above models/.
+    return {
+        "working_dir": "/",
+        "command": [*listen, *command],
+        "environment": {"LLAMA_CACHE": "/cache"},
+        "volumes": volumes,
+    }
+
+
+def _ollama(_plan: Plan, server: Server) -> Service:
+    environment = ollama_environment(server) | {"OLLAMA_HOST": f"0.0.0.0:{server.container_port}"}
+    return {"environment": environment, "volumes": [_volume(server, "/root/.ollama")]}
+
+
+def _vllm(plan: Plan, server: Server) -> Service:
+    instance = server.members[0]
+    artifact = plan.artifact(instance.artifact)
+    flags = ["--model", _source(artifact), "--served-model-name", instance.id, "--port", str(server.container_port)]
+    flags += ["--max-model-len", str(instance.context_tokens), "--max-num-seqs", str(instance.slots)]
+    flags += [*_vllm_memory(plan, instance), "--dtype", "auto", *_revision(artifact)]
+    if len(server.devices) > 1:
+        flags += ["--tensor-parallel-size", str(len(server.devices))]
+    if instance.mode == "embedding":
+        flags += ["--runner", "pooling"]
+    return {
+        "command": flags,
+        "environment": {**_offline(artifact), "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"},
+        "shm_size": "2gb",
+        "volumes": _weights(server, artifact, "/root/.cache/huggingface"),
+    }
+
+
+def _vllm_memory(plan: Plan, instance: Instance) -> list[str]:
+    """The planned share of the fullest device; vLLM takes a fraction of the card and fills it with KV cache."""
+    pools = {pool.id: pool.capacity_bytes for pool in plan.host.pools}
+    gpu_pools = {plan.host.machine.device(device).pool for device in instance.placement.devices}
+    shares = [demand.total_bytes / pools[demand.pool] for demand in instance.demand if demand.pool in gpu_pools]
+    if not shares:
+        return []
+    share = min(0.99, math.ceil(max(shares) * 10_000) / 10_000)
+    kv_type = ["--kv-cache-dtype", "fp8"] if instance.kv_type == "q8_0" else []
+    return ["--gpu-memory-utilization", f"{share:.4f}", *kv_type]
+
+
+def _tei(plan: Plan, server: Server) -> Service:
+    instance = server.members[0]
+    artifact = plan.artifact(instance.artifact)
+    flags = ["--model-id", _source(artifact), "--port", str(server.container_port)]
+    flags += ["--max-batch-tokens", str(max(instance.total_context_tokens, instance.micro_batch_tokens))]
+    flags += ["--max-concurrent-requests", str(max(64, instance.slots)), *_revision(artifact)]
+    pooling = {"mean": "mean", "cls": "cls", "last": "last-token"}.get(instance.pooling)
+    if pooling and instance.mode == "embedding":
+        flags += ["--pooling", pooling]
+    return {
+        "command": flags,
+        "environment": _offline(artifact),
+        "volumes": _weights(server, artifact, "/data"),
+    }
+
+
+def _infinity(plan: Plan, server: Server) -> Service:
+    instance = server.members[0]
+    artifact = plan.artifact(instance.artifact)
+    flags = ["v2", "--model-id", _source(artifact), "--served-model-name", instance.id]
+    flags += [
+        "--port",
+        str(server.container_port),
+        "--device",
+        "cuda" if server.devices else "cpu",
+        *_revision(artifact),
+    ]
+    return {
+        "command": flags,
+        "environment": {**_offline(artifact), "INFINITY_ANONYMOUS_USAGE_STATS": "0", "DO_NOT_TRACK": "1"},
+        "volumes": _weights(server, artifact, "/app/.cache"),
+    }
+
+
+def _speaches(plan: Plan, server: Server) -> Service:
+    artifact = plan.artifact(server.members[0].artifact)
+    seconds = {"HOT": "-1", "WARM": "900", "COLD": "120"}[server.tier]
+    environment = {"STT_MODEL_TTL": seconds, "WHISPER__INFERENCE_DEVICE": "cuda" if server.devices else "cpu"}
+    if server.tier == "HOT":
+        environment["PRELOAD_MODELS"] = json.dumps([artifact.repository])
+    # speaches reads only the hub's own cache layout, so it keeps weights in its volume and not under /models.
+    return {"environment": environment, "volumes": [_volume(server, "/home/ubuntu/.cache/huggingface/hub")]}
+
+
+def _source(artifact: PlannedArtifact) -> str:
+    if not artifact.files:
+        return artifact.repository
+    return "/" + artifact_path(artifact, artifact.files[0]).removesuffix(f"/{artifact.files[0]}")
+
+
+def _revision(artifact: PlannedArtifact) -> list[str]:
+    return ["--revision", artifact.revision] if artifact.revision and not artifact.files else []
+
+
+def _offline(artifact: PlannedArtifact) -> dict[str, str]:
+    return {"HF_HUB_OFFLINE": "1"} if artifact.files else {"HF_HUB_DISABLE_TELEMETRY": "1"}
+
+
+def _weights(server: Server, artifact: PlannedArtifact, cache: str) -> list[dict[str, Any]]:
+    return [bind(MODELS_SOURCE, "/models")] if artifact.files else [_volume(server, cache)]

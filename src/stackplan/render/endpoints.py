@@ -1,0 +1,54 @@
+"""Where a role answers, seen from the host (loopback) or from inside the compose network."""
+
+from enum import StrEnum
+
+from stackplan.plan import Fallback, Plan, PlannedArtifact, ServedRole
+from stackplan.render.servers import OLLAMA, SPEACHES, TEI, server_of
+
+
+class Seen(StrEnum):
+    """From where an address is used."""
+
+    LOOPBACK = "loopback"
+    COMPOSE = "compose"
+
+
+def base_url(plan: Plan, role: ServedRole, seen: Seen) -> str:
+    """``http://host:port`` of the server behind the role, without a path."""
+    server = server_of(plan, role.instance)
+    if seen is Seen.COMPOSE:
+        return f"http://{server.id}:{server.container_port}"
+    return f"http://127.0.0.1:{server.port}"
+
+
+def served_name(plan: Plan, role: ServedRole) -> str:
+    """The model name that a request to the role's server must carry."""
+    instance = plan.instance(role.instance)
+    if instance.engine == OLLAMA:
+        return ollama_name(role.role)
+    if instance.engine in (SPEACHES, TEI):
+        return plan.artifact(instance.artifact).repository
+    return instance.id
+
+
+def ollama_name(role: str) -> str:
+    """The Ollama model made for a role; prefixed, so that no model of the user's own is taken for it."""
+    return f"stackplan-{role.lower()}"
+
+
+def ollama_source(artifact: PlannedArtifact) -> str:
+    """What Ollama pulls: a tag of its library, or a quantisation of a Hugging Face repository."""
+    return artifact.ollama_tag or f"hf.co/{artifact.repository}:{artifact.quantisation}"
+
+
+def fallbacks(plan: Plan, role: ServedRole) -> list[Fallback]:
+    """Remote endpoints for the role, in the order in which they are tried.
+
+    Only chat roles have any unless a fallback names the role: vectors of two embedding models do not mix.
+    """
+    matching = [
+        fallback
+        for fallback in plan.fallbacks
+        if fallback.role == role.role or (not fallback.role and role.mode == "chat")
+    ]
+    return sorted(matching, key=lambda fallback: (fallback.order, fallback.name))

@@ -1,0 +1,100 @@
+"""Target ``litellm``: every role behind one OpenAI-compatible endpoint, local first and remote in order.
+
+``config.yaml`` addresses servers on loopback, ``config.compose.yaml`` by their service names.
+"""
+
+from typing import Any
+
+from stackplan.plan import Fallback, Plan, ServedRole
+from stackplan.render.documents import to_yaml
+from stackplan.render.endpoints import Seen, base_url, fallbacks, served_name
+from stackplan.render.servers import INFINITY, OLLAMA, TEI
+
+REQUEST_TIMEOUT_SECONDS = 300
+_LOAD_MARGIN_SECONDS = 60
+_KEEP_ALIVE: dict[str, int | str] = {"HOT": -1, "WARM": "30m", "COLD": "2m"}  # "-1" as text is refused by Ollama
+_KEYLESS = "not-needed"  # without any value LiteLLM sends the user's own OPENAI_API_KEY to the local server
+
+
+def render(plan: Plan) -> dict[str, str]:
+    """The proxy's configuration, for the host and for the compose network."""
+    return {
+        "litellm/config.yaml": to_yaml(config(plan, Seen.LOOPBACK)),
+        "litellm/config.compose.yaml": to_yaml(config(plan, Seen.COMPOSE)),
+    }
+
+
+def config(plan: Plan, seen: Seen) -> dict[str, Any]:
+    """The proxy's configuration as values."""
+    models = [entry for role in plan.roles for entry in _entries(plan, role, seen)]
+    return {
+        "model_list": models,
+        "router_settings": {
+            "routing_strategy": "simple-shuffle",
+            "num_retries": 1,
+            "allowed_fails": 1,
+            "cooldown_time": 30,
+        },
+        "litellm_settings": {"drop_params": True, "request_timeout": REQUEST_TIMEOUT_SECONDS, "telemetry": False},
+        "general_settings": {"master_key": "os.environ/LITELLM_MASTER_KEY"},
+    }
+
+
+def _entries(plan: Plan, role: ServedRole, seen: Seen) -> list[dict[str, Any]]:
+    local = {
+        "model_name": role.role,
+        "litellm_params": {**_local(plan, role, seen), "timeout": _timeout(plan, role), "order": 1},
+        "model_info": {"id": f"{role.role}-local", "mode": role.mode},
+    }
+    remote = [_remote(role, fallback) for fallback in fallbacks(plan, role)]
+    return [local, *remote]
+
+
+def _remote(role: ServedRole, fallback: Fallback) -> dict[str, Any]:
+    costs = {
+        name: value / 1e6
+        for name, value in (
+            ("input_cost_per_token", fallback.input_cost_per_million),
+            ("output_cost_per_token", fallback.output_cost_per_million),
+        )
+        if value is not None
+    }
+    return {
+        "model_name": role.role,
+        "litellm_params": {
+            "model": f"openai/{fallback.model}",
+            "api_base": fallback.base_url,
+            "api_key": f"os.environ/{fallback.key_variable}",
+            "order": fallback.order,
+            **costs,
+        },
+        "model_info": {"id": f"{role.role}-{fallback.name}", "mode": role.mode},
+    }
+
+
+def _local(plan: Plan, role: ServedRole, seen: Seen) -> dict[str, Any]:
+    instance = plan.instance(role.instance)
+    base, name = base_url(plan, role, seen), served_name(plan, role)
+    if instance.engine == OLLAMA:
+        provider = "ollama" if role.mode == "embedding" else "ollama_chat"
+        return {"model": f"{provider}/{name}", "api_base": base, "keep_alive": _KEEP_ALIVE[instance.tier]}
+    if role.mode == "rerank":
+        return _rerank(instance.engine, name, base)
+    # Infinity serves /embeddings at its root; the others under /v1.
+    path = "" if instance.engine == INFINITY else "/v1"
+    return {"model": f"openai/{name}", "api_base": f"{base}{path}", "api_key": _KEYLESS}
+
+
+def _rerank(engine: str, name: str, base: str) -> dict[str, Any]:
+    if engine == TEI:  # its body is {query, texts}, which only this provider sends
+        return {"model": f"huggingface/{name}", "api_base": f"{base}/rerank", "api_key": _KEYLESS}
+    provider = "infinity" if engine == INFINITY else "hosted_vllm"
+    return {"model": f"{provider}/{name}", "api_base": base, "api_key": _KEYLESS}
+
+
+def _timeout(plan: Plan, role: ServedRole) -> int:
+    """Seconds to wait for an answer: a model that is not resident has to be read from disk first."""
+    instance = plan.instance(role.instance)
+    if instance.tier == "HOT" or instance.speed is None or not instance.speed.load_seconds:
+        return REQUEST_TIMEOUT_SECONDS
+    return REQUEST_TIMEOUT_SECONDS + _LOAD_MARGIN_SECONDS + round(instance.speed.load_seconds)

@@ -1,0 +1,105 @@
+"""llama.cpp's own words for one instance: every value explicit, so that nothing is fitted or shrunk at load.
+
+Names are the long options of llama-server (b11434, tools/server/README.md, 2026-10); a preset file uses the same names
+without dashes. Paths are relative to the folder that holds ``models/``, the same inside and outside a container.
+"""
+
+from stackplan.plan import Instance, Plan, PlannedArtifact
+from stackplan.render.servers import COLD_IDLE_SECONDS, WARM_IDLE_SECONDS
+from stackplan.units import MIB
+
+MODELS_FOLDER = "models"
+ALL_LAYERS = "all"
+_DEFAULT_BATCH_TOKENS = 2048
+
+Options = dict[str, str | bool]
+
+
+def llama_options(plan: Plan, instance: Instance) -> Options:
+    """Options of llama-server for the instance, in a fixed order; True stands for a bare flag."""
+    artifact = plan.artifact(instance.artifact)
+    return {
+        **_weights(artifact, vision=instance.vision),
+        "alias": instance.id,
+        "ctx-size": str(instance.total_context_tokens),
+        "parallel": str(instance.slots),
+        "no-kv-unified": True,
+        "fit": "off",
+        **_placement(plan, instance),
+        "cache-type-k": instance.kv_type,
+        "cache-type-v": instance.kv_type,
+        "flash-attn": instance.flash_attention,
+        "batch-size": str(max(_DEFAULT_BATCH_TOKENS, instance.micro_batch_tokens)),
+        "ubatch-size": str(instance.micro_batch_tokens),
+        "cache-ram": str(instance.cache_ram_bytes // MIB),
+        **_mode(instance),
+        **_acceleration(plan, instance),
+        **_idle(instance),
+    }
+
+
+def as_arguments(options: Options) -> list[str]:
+    """Options as a command line."""
+    words: list[str] = []
+    for name, value in options.items():
+        words += [f"--{name}"] if value is True else [f"--{name}", str(value)]
+    return words
+
+
+def artifact_path(artifact: PlannedArtifact, file: str) -> str:
+    """Where a downloaded file lies, relative to the folder that holds ``models/``."""
+    return f"{MODELS_FOLDER}/{artifact.repository}/{file}"
+
+
+def _weights(artifact: PlannedArtifact, *, vision: bool) -> Options:
+    if not artifact.files:  # the exact name is known after `lock`; until then llama.cpp finds it in the repository
+        source: Options = {"hf-repo": f"{artifact.repository}:{artifact.quantisation}"}
+        return source if vision else {**source, "no-mmproj": True}
+    options: Options = {"model": artifact_path(artifact, artifact.files[0]), "offline": True}
+    if vision and artifact.projector_file:
+        options["mmproj"] = artifact_path(artifact, artifact.projector_file)
+    return options
+
+
+def _placement(plan: Plan, instance: Instance) -> Options:
+    placement = instance.placement
+    cpu = plan.host.machine.cpu
+    options: Options = {"threads": str(cpu.physical_cores)} if cpu.physical_cores else {}
+    if placement.is_cpu:
+        numa: Options = {"numa": "distribute"} if cpu.numa_nodes > 1 else {}
+        return {**options, **numa, "device": "none", "n-gpu-layers": "0"}
+    options["n-gpu-layers"] = ALL_LAYERS if placement.gpu_layers is None else str(placement.gpu_layers)
+    if len(placement.devices) > 1:
+        options["split-mode"] = "layer"
+        options["tensor-split"] = ",".join(f"{share:g}" for share in placement.split or (1,) * len(placement.devices))
+    if placement.cpu_expert_layers:
+        options["n-cpu-moe"] = str(placement.cpu_expert_layers)
+    return options
+
+
+def _mode(instance: Instance) -> Options:
+    if instance.mode == "rerank":
+        return {"reranking": True, "pooling": instance.pooling or "rank"}
+    if instance.mode == "embedding":
+        pooling: Options = {"pooling": instance.pooling} if instance.pooling else {}
+        return {"embeddings": True, **pooling}
+    return {"jinja": True}
+
+
+def _acceleration(plan: Plan, instance: Instance) -> Options:
+    length: Options = {"spec-draft-n-max": str(instance.draft_tokens)} if instance.draft_tokens else {}
+    if instance.draft_artifact:
+        draft = plan.artifact(instance.draft_artifact)
+        source: Options = (
+            {"spec-draft-model": artifact_path(draft, draft.files[0])}
+            if draft.files
+            else {"spec-draft-hf": f"{draft.repository}:{draft.quantisation}"}
+        )
+        layers = "0" if instance.placement.is_cpu else ALL_LAYERS
+        return {"spec-type": "draft-simple", **source, "spec-draft-ngl": layers, **length}
+    return {"spec-type": "draft-mtp", **length} if instance.prediction_head else {}
+
+
+def _idle(instance: Instance) -> Options:
+    seconds = {"WARM": WARM_IDLE_SECONDS, "COLD": COLD_IDLE_SECONDS}.get(instance.tier)
+    return {"sleep-idle-seconds": str(seconds)} if seconds else {}

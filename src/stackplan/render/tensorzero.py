@@ -1,0 +1,110 @@
+"""Target ``tensorzero``: chat roles as functions, embedding roles as embedding models, order by ``routing``.
+
+TensorZero's OpenAI surface has chat and embeddings only (2026.6.0); roles that need another endpoint are named in a
+comment with the address that serves them. A variant's ``weight`` samples, so it is never used for priority.
+"""
+
+from typing import Any
+
+from stackplan.plan import Fallback, Plan, ServedRole
+from stackplan.render.documents import to_toml
+from stackplan.render.endpoints import Seen, base_url, fallbacks, served_name
+from stackplan.render.servers import INFINITY
+
+GATEWAY_PORT = 3000
+_TOTAL_MS = 300_000
+_FIRST_TOKEN_MS = 120_000
+
+
+def render(plan: Plan) -> dict[str, str]:
+    """The gateway's configuration for the host and for the compose network; nothing when no role fits it."""
+    if not any(role.mode in ("chat", "embedding") for role in plan.roles):
+        return {}
+    return {
+        "tensorzero/tensorzero.toml": _text(plan, Seen.LOOPBACK),
+        "tensorzero/tensorzero.compose.toml": _text(plan, Seen.COMPOSE),
+    }
+
+
+def config(plan: Plan, seen: Seen) -> dict[str, Any]:
+    """The gateway's configuration as values."""
+    chat = [role for role in plan.roles if role.mode == "chat"]
+    embedding = [role for role in plan.roles if role.mode == "embedding"]
+    host = "127.0.0.1" if seen is Seen.LOOPBACK else "0.0.0.0"  # noqa: S104  (published on loopback by compose)
+    document: dict[str, Any] = {
+        "gateway": {
+            "bind_address": f"{host}:{GATEWAY_PORT}",
+            "disable_pseudonymous_usage_analytics": True,
+            "observability": {"enabled": False},
+        },
+        "object_storage": {"type": "disabled"},  # without it every request that carries an image fails
+    }
+    if chat:
+        document["models"] = {role.role: _model(plan, role, seen) for role in chat}
+        document["functions"] = {role.role: _function(role) for role in chat}
+    if embedding:
+        document["embedding_models"] = {role.role: _embedding(plan, role, seen) for role in embedding}
+    return document
+
+
+def _text(plan: Plan, seen: Seen) -> str:
+    elsewhere = [role for role in plan.roles if role.mode not in ("chat", "embedding")]
+    remarks = tuple(
+        f"{role.role} ({role.mode}) is not served by TensorZero: ask {base_url(plan, role, seen)} or LiteLLM"
+        for role in elsewhere
+    )
+    return to_toml(config(plan, seen), remarks)
+
+
+def _model(plan: Plan, role: ServedRole, seen: Seen) -> dict[str, Any]:
+    remote = fallbacks(plan, role)
+    providers = {"local": _local(plan, role, seen)}
+    providers |= {fallback.name: _remote(fallback) for fallback in remote}
+    return {"routing": ["local", *(fallback.name for fallback in remote)], "providers": providers}
+
+
+def _local(plan: Plan, role: ServedRole, seen: Seen) -> dict[str, Any]:
+    infinity = plan.instance(role.instance).engine == INFINITY
+    provider: dict[str, Any] = {
+        "type": "openai",
+        "api_base": base_url(plan, role, seen) + ("/" if infinity else "/v1/"),
+        "model_name": served_name(plan, role),
+        "api_key_location": "none",
+    }
+    if role.mode == "chat":
+        provider["timeouts"] = {
+            "non_streaming": {"total_ms": _TOTAL_MS},
+            "streaming": {"ttft_ms": _FIRST_TOKEN_MS, "total_ms": _TOTAL_MS},
+        }
+    return provider
+
+
+def _remote(fallback: Fallback) -> dict[str, Any]:
+    provider: dict[str, Any] = {
+        "type": "openai",
+        "api_base": fallback.base_url,
+        "model_name": fallback.model,
+        "api_key_location": f"env::{fallback.key_variable}",
+    }
+    costs = [
+        {"pointer": pointer, "cost_per_million": value}
+        for pointer, value in (
+            ("/usage/prompt_tokens", fallback.input_cost_per_million),
+            ("/usage/completion_tokens", fallback.output_cost_per_million),
+        )
+        if value is not None
+    ]
+    return {**provider, "cost": costs} if costs else provider
+
+
+def _function(role: ServedRole) -> dict[str, Any]:
+    variant = {
+        "type": "chat_completion",
+        "model": role.role,
+        "retries": {"num_retries": 1, "max_delay_s": 5},
+    }
+    return {"type": "chat", "variants": {"default": variant}}
+
+
+def _embedding(plan: Plan, role: ServedRole, seen: Seen) -> dict[str, Any]:
+    return {"routing": ["local"], "providers": {"local": _local(plan, role, seen)}, "timeout_ms": _TOTAL_MS}
