@@ -1,0 +1,125 @@
+"""This machine as a `World`: reads files, starts programs, asks the driver. No network."""
+
+import os
+import platform
+import shutil
+import subprocess  # vendor programs by name, never through a shell
+from pathlib import Path
+from typing import Any
+
+from stackplan.detect.world import (
+    ABSENT,
+    COMMAND_TIMEOUT_SECONDS,
+    ENVIRONMENT_NAMES,
+    MAX_TEXT_BYTES,
+    CommandResult,
+    DiskUsage,
+    MemoryCounters,
+)
+
+_MACHINES = {"amd64": "x86_64", "AMD64": "x86_64", "ARM64": "arm64"}
+# Programs that answer in English and without a pager, whatever the user's settings are.
+_PROGRAM_ENVIRONMENT = {"LC_ALL": "C", "LANG": "C"}
+
+
+class LiveWorld:
+    """The machine that stackplan runs on; ``folder`` is where weights would be stored."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder or Path.home()
+
+    @property
+    def system(self) -> str:
+        return platform.system().lower()
+
+    @property
+    def machine(self) -> str:
+        return _MACHINES.get(platform.machine(), platform.machine())
+
+    def read_text(self, path: str) -> str | None:
+        try:
+            with Path(path).open("rb") as stream:
+                return stream.read(MAX_TEXT_BYTES).decode("utf-8", errors="replace")
+        except (OSError, ValueError):
+            return None
+
+    def list(self, path: str) -> tuple[str, ...]:
+        try:
+            return tuple(sorted(os.listdir(path)))  # noqa: PTH208  (names only)
+        except OSError:
+            return ()
+
+    def run(self, command: tuple[str, ...]) -> CommandResult:
+        program = shutil.which(command[0])
+        if program is None:
+            return ABSENT
+        try:
+            process = subprocess.Popen(
+                [program, *command[1:]],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, **_PROGRAM_ENVIRONMENT},
+                start_new_session=True,
+            )
+        except OSError:
+            return CommandResult("failed", 126)
+        return _finish(process)
+
+    def nvml(self) -> dict[str, Any] | None:
+        from stackplan.detect import nvml  # noqa: PLC0415
+
+        return nvml.snapshot() if nvml.driver_is_plausible(self.system) else None
+
+    def disk(self, mount: str) -> DiskUsage | None:
+        try:
+            usage = shutil.disk_usage(mount)
+        except OSError:
+            return None
+        return DiskUsage(usage.total, usage.free) if usage.total else None
+
+    def memory(self) -> MemoryCounters | None:
+        if self.system == "linux":
+            return None
+        import psutil  # noqa: PLC0415  (Linux does not need it)
+
+        counters = psutil.virtual_memory()
+        return MemoryCounters(counters.total, counters.available, psutil.swap_memory().total)
+
+    def affinity(self) -> tuple[int, ...] | None:
+        if hasattr(os, "sched_getaffinity"):
+            return tuple(sorted(os.sched_getaffinity(0)))
+        count = os.cpu_count()
+        return tuple(range(count)) if count else None
+
+    def environment(self, name: str) -> str | None:
+        return os.environ.get(name) if name in ENVIRONMENT_NAMES else None
+
+    def storage_mount(self) -> str:
+        place = self._folder.absolute()
+        while not place.exists() and place != place.parent:
+            place = place.parent
+        while not place.is_mount() and place != place.parent:
+            place = place.parent
+        return str(place)
+
+
+def _finish(process: "subprocess.Popen[bytes]") -> CommandResult:
+    """Wait for the output within the limit; a program that hangs is killed with its children."""
+    try:
+        output, _ = process.communicate(timeout=COMMAND_TIMEOUT_SECONDS)
+    except subprocess.TimeoutExpired:
+        _kill(process)
+        return CommandResult("timeout", 124)
+    return CommandResult("done", process.returncode, output[:MAX_TEXT_BYTES].decode("utf-8", errors="replace"))
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    import signal  # noqa: PLC0415
+
+    if hasattr(os, "killpg"):
+        os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
+    if process.stdout is not None:
+        process.stdout.close()

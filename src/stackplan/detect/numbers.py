@@ -1,0 +1,33 @@
+"""Numbers out of text that drivers and kernels write; None where there is none."""
+
+import re
+
+_INTEGER = re.compile(r"\s*(\d{1,20})\b")
+
+
+def integer(text: str | None) -> int | None:
+    """The number that ``text`` starts with (``30536 MiB`` gives 30536)."""
+    match = _INTEGER.match(text) if text else None
+    return int(match[1]) if match else None
+
+
+def id_list(text: str | None) -> tuple[int, ...]:
+    """The numbers of a kernel list: ``0-3,8`` is 0, 1, 2, 3, 8. Empty when it is no list."""
+    found: set[int] = set()
+    for part in (text or "").strip().split(","):
+        match = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", part.strip())
+        if match is None:
+            continue
+        first, last = int(match[1]), int(match[2] or match[1])
+        found.update(range(first, last + 1))
+    return tuple(sorted(found))
+
+
+def key_values(text: str | None, separator: str = ":") -> dict[str, str]:
+    """Lines of ``key: value``; the first of equal keys wins."""
+    found: dict[str, str] = {}
+    for line in (text or "").splitlines():
+        key, found_separator, value = line.partition(separator)
+        if found_separator:
+            found.setdefault(key.strip(), value.strip())
+    return found
