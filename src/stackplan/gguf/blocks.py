@@ -61,9 +61,10 @@ class Block:
 
     @property
     def is_parallel(self) -> bool:
-        """Whether attention and feed-forward read the same input: no norm stands between them."""
+        """Whether attention and feed-forward read the same input: one norm before both and none between them."""
         between = ("ffn_norm", "post_attention_norm", "attn_output_norm", "hc_ffn_norm", "hc_ffn_fn")
-        return self.has_attention and self.has_feed_forward and not self._any(between)
+        both = self.has_attention and self.has_feed_forward and self._any(("attn_norm.",))
+        return both and not self._any(between)
 
     @property
     def has_feed_forward(self) -> bool:

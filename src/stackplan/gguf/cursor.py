@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from stackplan.errors import UserError
 
 # The largest headers in the wild (a vocabulary of 262 144 tokens with merges) take 16 MB.
-MAX_HEADER_BYTES: Final = 128 * 1024**2
+MAX_HEADER_BYTES: Final = 64 * 1024**2
 WINDOW_BYTES: Final = 256 * 1024
 
 _LENGTH = struct.Struct("<Q")

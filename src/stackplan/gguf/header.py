@@ -14,12 +14,15 @@ from stackplan.gguf.cursor import Cursor, SeekableReader, malformed
 from stackplan.gguf.types import DEFAULT_ALIGNMENT, padded, tensor_bytes, type_name
 
 MAX_PAIRS: Final = 65_536  # real files have some 60
-MAX_TENSORS: Final = 262_144  # the largest real files have some 2 000, 100 000 with one tensor per expert
-MAX_KEY_BYTES: Final = 65_535  # the format's own limit
+MAX_TENSORS: Final = 131_072  # the largest real files have some 2 000, 50 000 with one tensor per expert
+MAX_KEY_BYTES: Final = 1024
 MAX_TENSOR_NAME_BYTES: Final = 512  # ggml allows 63, other users of the format 127
 MAX_TEXT_BYTES: Final = 256 * 1024  # longer texts are counted and not kept; the longest chat templates take 40 KB
-MAX_KEPT_ELEMENTS: Final = 4_096  # arrays per layer are kept, vocabularies are counted
+MAX_KEPT_TEXT_BYTES: Final = 16 * 1024**2  # over all texts of a header
+MAX_ARRAY_ELEMENTS: Final = 4_096  # arrays per layer are kept, vocabularies are counted
+MAX_KEPT_ELEMENTS: Final = 4 * 1024**2  # over all arrays of a header
 MAX_NESTING: Final = 4
+MAX_NESTED_ARRAYS: Final = 65_536
 MAX_DIMENSIONS: Final = 4
 MAX_ELEMENTS: Final = 2**60
 
@@ -104,17 +107,18 @@ class Header:
 def read_header(stream: SeekableReader, keep: Collection[str] = ()) -> Header:
     """The header at the start of ``stream``.
 
-    Arrays longer than `MAX_KEPT_ELEMENTS` become `Skipped`, unless their key is in ``keep``.
+    Arrays longer than `MAX_ARRAY_ELEMENTS` become `Skipped`, unless their key is in ``keep``.
     Raises UserError: gguf-foreign, gguf-version, gguf-big-endian, gguf-truncated, gguf-malformed.
     """
     cursor = Cursor(stream)
     version, tensor_count, pair_count = _preamble(cursor)
+    values = _Values(cursor)
     metadata: dict[str, Value] = {}
     for _ in range(pair_count):
         key = _text(cursor, MAX_KEY_BYTES, "key")
         if key in metadata:
             raise malformed(f"the key {key[:64]!r} appears twice")
-        metadata[key] = _value(cursor, key in keep)
+        metadata[key] = values.value(key in keep)
     table = [_tensor(cursor) for _ in range(tensor_count)]
     if len({tensor.name for tensor, _ in table}) != len(table):
         raise malformed("a tensor name appears twice")
@@ -189,60 +193,68 @@ def _text(cursor: Cursor, limit: int, what: str) -> str:
     return cursor.take(length).decode("utf-8", "backslashreplace")
 
 
-def _value(cursor: Cursor, keep: bool) -> Value:
-    (kind,) = cursor.unpack(_U32)
-    if kind == _STRING:
-        return _string(cursor)
-    if kind == _ARRAY:
-        return _array(cursor, keep)
-    return _scalar(cursor, kind)
+class _Values:
+    """Reads metadata values, and keeps no more of them than its two budgets allow."""
+
+    def __init__(self, cursor: Cursor) -> None:
+        self._cursor = cursor
+        self._text_bytes = MAX_KEPT_TEXT_BYTES
+        self._elements = MAX_KEPT_ELEMENTS
+        self._nested = MAX_NESTED_ARRAYS
+
+    def value(self, keep: bool) -> Value:
+        (kind,) = self._cursor.unpack(_U32)
+        if kind == _STRING:
+            return self._string()
+        if kind == _ARRAY:
+            return self._array(keep)
+        return self._cursor.unpack(_layout(kind))[0]
+
+    def _string(self) -> str | Skipped:
+        length = self._cursor.length()
+        if length > min(MAX_TEXT_BYTES, self._text_bytes):
+            self._cursor.skip(length)
+            return Skipped("string", length)
+        self._text_bytes -= length
+        return self._cursor.take(length).decode("utf-8", "backslashreplace")
+
+    def _array(self, keep: bool) -> tuple[Scalar, ...] | Skipped:
+        kind, count = self._cursor.unpack(_ARRAY_HEAD)
+        if kind == _ARRAY:
+            self._skip_nested(count, depth=2)
+            return Skipped("array", count)
+        if count > self._elements or (count > MAX_ARRAY_ELEMENTS and not keep):
+            self._skip_flat(kind, count)
+            return Skipped("string" if kind == _STRING else _SCALARS[kind][0], count)
+        self._elements -= count
+        if kind == _STRING:
+            texts = (self._string() for _ in range(count))
+            return tuple(text if isinstance(text, str) else "" for text in texts)
+        layout = struct.Struct(f"<{count}{_layout(kind).format[1:]}")
+        return self._cursor.unpack(layout)
+
+    def _skip_flat(self, kind: int, count: int) -> None:
+        if kind == _STRING:
+            self._cursor.skip_strings(count)
+        else:
+            self._cursor.skip(count * _layout(kind).size)
+
+    def _skip_nested(self, count: int, depth: int) -> None:
+        self._nested -= count
+        if depth > MAX_NESTING or self._nested < 0:
+            raise malformed(f"arrays in arrays, deeper than {MAX_NESTING} or more than {MAX_NESTED_ARRAYS}")
+        for _ in range(count):
+            kind, inner = self._cursor.unpack(_ARRAY_HEAD)
+            if kind == _ARRAY:
+                self._skip_nested(inner, depth + 1)
+            else:
+                self._skip_flat(kind, inner)
 
 
-def _scalar(cursor: Cursor, kind: int) -> Scalar:
+def _layout(kind: int) -> struct.Struct:
     if kind not in _SCALARS:
         raise malformed(f"value type {kind} does not exist")
-    return cursor.unpack(_SCALARS[kind][1])[0]
-
-
-def _string(cursor: Cursor) -> str | Skipped:
-    length = cursor.length()
-    if length > MAX_TEXT_BYTES:
-        cursor.skip(length)
-        return Skipped("string", length)
-    return cursor.take(length).decode("utf-8", "backslashreplace")
-
-
-def _array(cursor: Cursor, keep: bool) -> tuple[Scalar, ...] | Skipped:
-    kind, count = cursor.unpack(_ARRAY_HEAD)
-    if kind == _ARRAY:
-        _skip_nested(cursor, count, depth=2)
-        return Skipped("array", count)
-    if not keep and count > MAX_KEPT_ELEMENTS:
-        _skip_flat(cursor, kind, count)
-        return Skipped("string" if kind == _STRING else _SCALARS[kind][0], count)
-    if kind == _STRING:
-        return tuple(_text(cursor, MAX_TEXT_BYTES, "text") for _ in range(count))
-    return tuple(_scalar(cursor, kind) for _ in range(count))
-
-
-def _skip_flat(cursor: Cursor, kind: int, count: int) -> None:
-    if kind == _STRING:
-        cursor.skip_strings(count)
-    elif kind in _SCALARS:
-        cursor.skip(count * _SCALARS[kind][1].size)
-    else:
-        raise malformed(f"array element type {kind} does not exist")
-
-
-def _skip_nested(cursor: Cursor, count: int, depth: int) -> None:
-    if depth > MAX_NESTING:
-        raise malformed(f"arrays are nested deeper than {MAX_NESTING}")
-    for _ in range(count):
-        kind, inner = cursor.unpack(_ARRAY_HEAD)
-        if kind == _ARRAY:
-            _skip_nested(cursor, inner, depth + 1)
-        else:
-            _skip_flat(cursor, kind, inner)
+    return _SCALARS[kind][1]
 
 
 def _tensor(cursor: Cursor) -> tuple[Tensor, int]:
