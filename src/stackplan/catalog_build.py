@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from stackplan.architecture import Architecture, WeightTable
 from stackplan.bundled import bundled_folder
@@ -16,6 +17,7 @@ from stackplan.catalog import Artifact, Catalog, Engine, Licence, Model, Quality
 from stackplan.catalog_schema import (
     DYNAMIC_PREFIX,
     MODE_OF_KIND,
+    WITH_RECIPE,
     ArtifactRecord,
     EngineRecord,
     ModelRecord,
@@ -23,7 +25,8 @@ from stackplan.catalog_schema import (
     standard_type,
 )
 from stackplan.catalog_yaml import CatalogRecords, Located
-from stackplan.estimate.weights import Unsupported, size_up
+from stackplan.errors import UserError
+from stackplan.estimate.weights import Prepared, prepare
 from stackplan.hardware import Basis
 from stackplan.units import GIB, MIB, parse_bytes
 
@@ -84,35 +87,55 @@ def published_label(text: str) -> Published:
 class _Shapes:
     """Sizes one model's files, each recipe once."""
 
-    record: ModelRecord
-    known: dict[tuple[str, bool, int], tuple[Architecture, WeightTable] | None] = field(default_factory=dict)
-
-    def size(self, quantisation: str, importance_matrix: bool, prediction_layers: int = 0) -> WeightTable | None:
-        """The weight table of the standard type behind ``quantisation``; None when the shape is unknown."""
-        found = self._look_up(standard_type(quantisation), importance_matrix, prediction_layers)
-        return found[1] if found else None
+    located: Located[ModelRecord]
+    prepared: dict[int, Prepared | None] = field(default_factory=dict)
+    tables: dict[tuple[str, bool, int], WeightTable | None] = field(default_factory=dict)
 
     def architecture(self) -> Architecture | None:
         """The model's shape as every file of it shares it."""
-        found = self._look_up("F16", False, 0)
-        return found[0] if found else None
+        prepared = self._prepare(0)
+        return prepared.architecture if prepared else None
 
-    def _look_up(self, kind: str, matrix: bool, prediction: int) -> tuple[Architecture, WeightTable] | None:
-        key = (kind, matrix, prediction)
-        if key not in self.known:
-            self.known[key] = self._derive(kind, matrix, prediction)
-        return self.known[key]
+    def size(self, quantisation: str, importance_matrix: bool, prediction_layers: int = 0) -> WeightTable | None:
+        """The weight table of the standard type behind ``quantisation``; None when shape or recipe is unknown."""
+        key = (standard_type(quantisation), importance_matrix, prediction_layers)
+        if key not in self.tables:
+            self.tables[key] = self._table(*key)
+        return self.tables[key]
 
-    def _derive(self, kind: str, matrix: bool, prediction: int) -> tuple[Architecture, WeightTable] | None:
-        if self.record.architecture is None:
+    def _table(self, kind: str, importance_matrix: bool, prediction_layers: int) -> WeightTable | None:
+        prepared = self._prepare(prediction_layers)
+        if prepared is None or kind not in WITH_RECIPE:
             return None
-        shape: dict[str, object] = dict(self.record.architecture)
+        try:
+            return prepared.weights(kind, importance_matrix=importance_matrix)
+        except UserError as problem:
+            raise self._error(problem) from None
+
+    def _prepare(self, prediction_layers: int) -> Prepared | None:
+        if prediction_layers not in self.prepared:
+            self.prepared[prediction_layers] = self._shape(prediction_layers)
+        return self.prepared[prediction_layers]
+
+    def _shape(self, prediction_layers: int) -> Prepared | None:
+        record = self.located.record
+        if record.architecture is None:
+            return None
+        shape: dict[str, Any] = dict(record.architecture)
         shape["architecture"] = shape.pop("name")
-        if prediction:
-            shape["block_count"] = int(str(shape["block_count"])) + prediction
-            shape["nextn_predict_layers"] = prediction
-        answer = size_up(shape, kind, importance_matrix=matrix)
-        return None if isinstance(answer, Unsupported) else answer
+        if prediction_layers:
+            shape["block_count"] += prediction_layers
+            shape["nextn_predict_layers"] = prediction_layers
+        try:
+            answer = prepare(shape)
+        except UserError as problem:
+            raise self._error(problem) from None
+        return answer if isinstance(answer, Prepared) else None
+
+    def _error(self, problem: UserError) -> UserError:
+        """The estimator's complaint with the record that it is about."""
+        where = f"{self.located.path}: {self.located.record.id}"
+        return UserError(f"{where}: {problem.message}", hint=problem.hint, slug="bad-catalog")
 
 
 def stretch(table: WeightTable, file_bytes: int) -> WeightTable:
@@ -275,7 +298,7 @@ def build_catalog(records: CatalogRecords, digest: str) -> tuple[Catalog, tuple[
 def _model(located: Located[ModelRecord], engines: tuple[EngineRecord, ...], findings: list[Finding]) -> Model:
     """One finished model."""
     record = located.record
-    shapes = _Shapes(record)
+    shapes = _Shapes(located)
     return Model(
         id=record.id,
         name=record.name,

@@ -30,21 +30,27 @@ Format = Literal["gguf", "ollama", "safetensors", "ctranslate2"]
 Thinking = Literal["none", "always", "switchable", "unknown"]
 Confidence = Literal["high", "medium", "low"]
 
-_GGML = "Q2_K Q2_K_S Q2_K_L Q3_K_S Q3_K_M Q3_K_L Q3_K_XL Q4_0 Q4_1 Q4_K_S Q4_K_M Q4_K_L Q5_0 Q5_1 Q5_K_S Q5_K_M Q5_K_L"
-_IQ = "Q6_K Q6_K_L Q8_0 IQ1_S IQ1_M IQ2_XXS IQ2_XS IQ2_S IQ2_M IQ3_XXS IQ3_XS IQ3_S IQ3_M IQ4_XS IQ4_NL MXFP4 MXFP4_MOE"
-_PLAIN = "F32 F16 BF16 FP8 NVFP4 AWQ GPTQ INT8 float16 float32 int8 int8_float16"
-QUANTISATIONS = frozenset((*_GGML.split(), *_IQ.split(), *_PLAIN.split()))
-DYNAMIC_PREFIX = "UD-"  # Unsloth's per-tensor recipes: only their published size is known
-DYNAMIC_SUFFIXES = ("_XL",)
+# Types that llama-quantize writes: their sizes follow from its rules.
+WITH_RECIPE = frozenset(
+    (
+        "F32 F16 BF16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q2_K_S Q3_K_S Q3_K_M Q3_K_L Q4_K_S Q4_K_M Q5_K_S Q5_K_M Q6_K "
+        "IQ1_S IQ1_M IQ2_XXS IQ2_XS IQ2_S IQ2_M IQ3_XXS IQ3_XS IQ3_S IQ3_M IQ4_XS IQ4_NL MXFP4_MOE"
+    ).split()
+)
+# Mixtures of publishers and formats of other engines: only their published size is known.
+_OTHER = "Q2_K_L Q3_K_XL Q4_K_L Q5_K_L Q6_K_L MXFP4 FP8 NVFP4 AWQ GPTQ INT8 float16 float32 int8 int8_float16"
+QUANTISATIONS = WITH_RECIPE.union(_OTHER.split())
+DYNAMIC_PREFIX = "UD-"  # Unsloth's choice per tensor
+_STANDARD = {"MXFP4": "MXFP4_MOE", "Q2_K_L": "Q2_K", "Q3_K_XL": "Q3_K_L", "Q6_K_L": "Q6_K"}
 
 
 def standard_type(quantisation: str) -> str:
-    """The quantiser's own type that ``quantisation`` starts from: ``UD-Q4_K_XL`` -> ``Q4_K_M``."""
+    """The quantiser's own type that ``quantisation`` is nearest to: ``UD-Q4_K_XL`` -> ``Q4_K_M``."""
     name = quantisation.removeprefix(DYNAMIC_PREFIX)
-    if name in QUANTISATIONS:
+    if name in WITH_RECIPE:
         return name
-    stem = name.removesuffix("_XL")
-    return f"{stem}_M" if f"{stem}_M" in QUANTISATIONS else stem
+    stem = name.removesuffix("_XL").removesuffix("_L")
+    return _STANDARD.get(name, f"{stem}_M" if f"{stem}_M" in WITH_RECIPE else stem)
 
 
 def is_quantisation(name: str) -> bool:
