@@ -186,6 +186,7 @@ class RoleRecord(Record):
     checks: list[Identifier] = []
     architecture_classes: list[Text] = []
     quality_floor: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] = 0.0
+    checks: list[Identifier] = []
     source: str = ""
 
 
