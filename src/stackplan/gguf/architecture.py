@@ -1,5 +1,6 @@
 """From a header to an `Architecture`: metadata keys and tensor names decide, not names of models."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,8 @@ from stackplan.gguf.families import ENCODERS, KNOWN, NEVER_UNIFIED, ROUTER_BLOCK
 from stackplan.gguf.header import Skipped
 from stackplan.gguf.keys import MAX_BLOCKS, Keys
 from stackplan.gguf.state import compressor_state_of, inner_length_of, state_of
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +43,9 @@ def architecture_of(metadata: Mapping[str, object], tensors: Sequence[Tensor]) -
     unknown or a list that should be there is not. Raises UserError gguf-metadata when this is no model.
     """
     name = metadata.get("general.architecture")
-    if not isinstance(name, str) or not name:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise UserError(
-            "the file names no architecture",
+            "the file names no architecture that could be one",
             hint="Give the file of a language or embedding model.",
             slug="gguf-metadata",
         )

@@ -55,7 +55,7 @@ class _SameSecretsRedirects(HTTPRedirectHandler):
         if (before.scheme, before.netloc) != (after.scheme, after.netloc):
             following.remove_header("Authorization")
         if before.scheme == "https" and after.scheme != "https":
-            raise URLError(f"the server redirects to an unencrypted address, {after.netloc}")
+            raise URLError(f"the server redirects to an unencrypted address, {after.netloc!r}")
         return following
 
 
@@ -248,8 +248,9 @@ def _unreachable(url: str, error: Exception) -> UserError:
     reason = error.reason if isinstance(error, URLError) else error
     if isinstance(reason, TimeoutError):
         return _silent(url)
+    told = str(reason)[:200]
     return UserError(
-        f"{_host(url)} cannot be reached: {reason}",
+        f"{_host(url)} cannot be reached: {told if told.isprintable() else repr(told)}",
         hint="Check the network connection and the address, or give a local file.",
         slug="remote-unreachable",
     )

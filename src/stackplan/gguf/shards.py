@@ -50,7 +50,9 @@ def chosen_file(names: Iterable[str], wanted: str, where: str) -> str:
     tagged = [name for name in fitting if re.search(rf"(^|[-._/]){re.escape(wanted)}([-._/]|$)", name, re.IGNORECASE)]
     if len(tagged or fitting) == 1:
         return (tagged or fitting)[0]
-    shown = ", ".join((fitting or models)[:_SHOWN]) + (", ..." if len(fitting or models) > _SHOWN else "")
+    shown = ", ".join(_printable(name) for name in (fitting or models)[:_SHOWN]) + (
+        ", ..." if len(fitting or models) > _SHOWN else ""
+    )
     if not models:
         hint = "Choose a repository with .gguf files; its page usually links to one."
     else:
@@ -58,3 +60,8 @@ def chosen_file(names: Iterable[str], wanted: str, where: str) -> str:
     count = "no" if not fitting else str(len(fitting))
     kind = f"model file like {wanted!r}" if wanted else "GGUF model file"
     raise UserError(f"{where} holds {count} {kind}", hint=hint, slug="model-file-choice")
+
+
+def _printable(name: str) -> str:
+    """A name from a stranger's folder without anything that a terminal would obey."""
+    return name if name.isprintable() else repr(name)
