@@ -22,12 +22,15 @@ _HOST_EMBEDDINGS, _DEVICE_EMBEDDINGS = 4, 4
 # With pipelining every input exists four times: on the first device, on those after it, and in host memory.
 _PIPELINE_COPIES, _FIRST_EMBEDDINGS, _LATER_EMBEDDINGS, _OUTPUT_EMBEDDINGS, _PIPELINE_HOST_EMBEDDINGS = 4, 16, 11, 9, 10
 # A recurrent layer holds its input projection, gate, convolution and output, and the states before and after.
-_RECURRENT_WIDTHS_HOST, _RECURRENT_WIDTHS_DEVICE, _RECURRENT_STATES = 5.2, 4.3, 2
+_RECURRENT_WIDTHS_HOST, _RECURRENT_WIDTHS_DEVICE, _RECURRENT_STATES = 5.0, 4.2, 2
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The worst micro-batch: tokens, output rows, cells that attention sees, and how attention is computed."""
+    """The worst micro-batch: tokens, output rows, cells that attention sees, and how attention is computed.
+
+    ``scratch_k`` and ``scratch_v`` tell that the kernels first convert a layer's cache to half floats (GPUs do).
+    """
 
     tokens: int
     output_rows: int
@@ -36,11 +39,14 @@ class Batch:
     streams: int
     slots: int
     flash_attention: bool
+    on_gpu: bool
     scratch_k: bool
     scratch_v: bool
 
 
-def worst_batch(architecture: Architecture, serving: Serving, shape: CacheShape, *, flash_attention: bool) -> Batch:
+def worst_batch(
+    architecture: Architecture, serving: Serving, shape: CacheShape, *, flash_attention: bool, on_gpu: bool
+) -> Batch:
     """The micro-batch that the engine reserves for; an encoder's tokens see each other instead of a cache."""
     batch_tokens = min(serving.batch_tokens, shape.context_tokens) if architecture.causal else serving.batch_tokens
     tokens = min(serving.micro_batch_tokens, batch_tokens, shape.context_tokens)
@@ -57,8 +63,9 @@ def worst_batch(architecture: Architecture, serving: Serving, shape: CacheShape,
         streams=shape.streams,
         slots=serving.slots,
         flash_attention=flash_attention,
-        scratch_k=serving.kv_type_k != "f16",
-        scratch_v=serving.kv_type_v != "f16",
+        on_gpu=on_gpu,
+        scratch_k=on_gpu and serving.kv_type_k != "f16",
+        scratch_v=on_gpu and serving.kv_type_v != "f16",
     )
 
 
@@ -98,17 +105,28 @@ def feed_forward_peak(layer: Layer, embedding: int, tokens: int) -> int:
 
 def attention_peak(layer: Layer, architecture: Architecture, batch: Batch) -> int:
     """The attention phase beyond the persistent tensors."""
-    if not layer.heads or layer.attention in {Attention.RECURRENT, Attention.NONE}:
+    if not layer.heads or layer.attention is Attention.RECURRENT:
         return 0
+    width = FLOAT_BYTES * batch.tokens
+    if layer.attention is Attention.NONE:
+        return _encoder_peak(layer, architecture, batch)
     if layer.attention is Attention.LATENT:
         return _latent_peak(layer, architecture, batch)
-    width = FLOAT_BYTES * batch.tokens
     query, embedding = width * layer.heads * layer.head_length_k, width * architecture.embedding_length
     queries = query * (2 if query > embedding else 1)
     cells = batch.sliding_cells if layer.attention is Attention.SLIDING else batch.cells
     if not batch.flash_attention:
         return width * cells * layer.heads + queries
     return queries + _scratch_bytes(layer, cells, batch)
+
+
+def _encoder_peak(layer: Layer, architecture: Architecture, batch: Batch) -> int:
+    """Without a cache K and V are activations; without flash attention the scores of all pairs stand beside them."""
+    width = FLOAT_BYTES * batch.tokens
+    query = width * layer.heads * layer.head_length_k
+    if batch.flash_attention or not batch.cells:
+        return query
+    return width * batch.cells * layer.heads + 2 * query + width * architecture.embedding_length
 
 
 def _scratch_bytes(layer: Layer, cells: int, batch: Batch) -> int:
@@ -128,27 +146,28 @@ def _latent_peak(layer: Layer, architecture: Architecture, batch: Batch) -> int:
         scratch = HALF_BYTES * batch.cells * batch.streams * row if batch.scratch_k else 0
         return max(joined, width * layer.heads * (row + rank) + scratch)
     scores = width * batch.cells * layer.heads
-    copied = max(width * layer.heads * (head + rank), HALF_BYTES * rank * batch.cells * batch.streams)
-    return scores + width * layer.heads * row + copied + extra
+    joined = width * layer.heads * (head + rank + row)
+    copied = HALF_BYTES * rank * batch.cells * batch.streams  # V made contiguous; small ones fit where queries were
+    return scores + joined + (copied if copied > width * layer.heads * (head + rank) else 0) + extra
 
 
-def recurrent_peak(layer: Layer, batch: Batch, *, on_gpu: bool) -> int:
+def recurrent_peak(layer: Layer, batch: Batch) -> int:
     """The phase of a state-space, linear-attention or convolution mixer."""
     if not layer.state_elements:
         return 0
-    widths = _RECURRENT_WIDTHS_DEVICE if on_gpu else _RECURRENT_WIDTHS_HOST
+    widths = _RECURRENT_WIDTHS_DEVICE if batch.on_gpu else _RECURRENT_WIDTHS_HOST
     states = _RECURRENT_STATES * FLOAT_BYTES * layer.state_elements * batch.slots
     return round(widths * FLOAT_BYTES * batch.tokens * layer.inner_length) + states
 
 
-def layer_peak(layer: Layer, architecture: Architecture, batch: Batch, *, on_gpu: bool) -> int:
+def layer_peak(layer: Layer, architecture: Architecture, batch: Batch) -> int:
     """The widest phase of one block; branches that run side by side keep one more embedding alive."""
     embedding = architecture.embedding_length
     feed_forward = feed_forward_peak(layer, embedding, batch.tokens)
     if layer.parallel:
         feed_forward += FLOAT_BYTES * batch.tokens * embedding
     attention = attention_peak(layer, architecture, batch)
-    return max(feed_forward, attention, recurrent_peak(layer, batch, on_gpu=on_gpu))
+    return max(feed_forward, attention, recurrent_peak(layer, batch))
 
 
 def logit_bytes(architecture: Architecture, batch: Batch) -> int:
@@ -176,7 +195,7 @@ class Phases:
     parallel: bool
 
 
-def phases(architecture: Architecture, layers: tuple[Layer, ...], batch: Batch, *, on_gpu: bool) -> Phases:
+def phases(architecture: Architecture, layers: tuple[Layer, ...], batch: Batch) -> Phases:
     """The widest phase over ``layers`` (one of each kind) and what lives beside it."""
     parallel = any(layer.parallel for layer in layers)
     embedding = FLOAT_BYTES * batch.tokens * architecture.embedding_length
@@ -184,7 +203,7 @@ def phases(architecture: Architecture, layers: tuple[Layer, ...], batch: Batch, 
         mask=mask_bytes(batch),
         embedding=embedding,
         index=transposed_index_bytes(architecture, batch),
-        peak=max((layer_peak(layer, architecture, batch, on_gpu=on_gpu) for layer in layers), default=0),
+        peak=max((layer_peak(layer, architecture, batch) for layer in layers), default=0),
         logits=logit_bytes(architecture, batch) + (embedding if parallel else 0),
         parallel=parallel,
     )

@@ -127,7 +127,9 @@ def _demands(
     shares = places.shares(table.block_count, placement) if placement.devices else ()
     first = shares[0].start if shares else table.block_count
     padded_v = 0 if flash else table.widest_v
-    batch = compute.worst_batch(prepared.architecture, serving, shape, flash_attention=flash)
+    batch = compute.worst_batch(
+        prepared.architecture, serving, shape, flash_attention=flash, on_gpu=bool(shares)
+    )
     buffers = _buffers(prepared, placement, batch, shares)
     host_weights = weights.input_bytes + table.weights_before[first] + table.experts_before[first]
     found = []
@@ -162,7 +164,7 @@ def _buffers(
     prepared: Prepared, placement: Placement, batch: compute.Batch, shares: tuple[places.Share, ...]
 ) -> compute.Buffers:
     architecture = prepared.architecture
-    phase = compute.phases(architecture, prepared.kinds, batch, on_gpu=bool(shares))
+    phase = compute.phases(architecture, prepared.kinds, batch)
     if not shares:
         return compute.host_only(phase)
     whole = shares[0].start == 0 and shares[-1].stop == prepared.table.block_count and shares[-1].output

@@ -50,11 +50,7 @@ class Share:
 
 def layer_table(architecture: Architecture, weights: WeightTable) -> LayerTable:
     """The running sums of one model; prediction blocks weigh nothing here, since they load only to draft."""
-    trunk = [not layer.prediction for layer in architecture.layers]
-    sums = [
-        tuple(accumulate((size if keep else 0 for size, keep in zip(sizes, trunk, strict=True)), initial=0))
-        for sizes in (weights.layer_bytes, weights.expert_bytes)
-    ]
+    sums = [_running(sizes, architecture.layers) for sizes in (weights.layer_bytes, weights.expert_bytes)]
     return LayerTable(
         block_count=len(architecture.layers),
         kinds=_kinds(architecture.layers, prediction=False),
@@ -63,6 +59,13 @@ def layer_table(architecture: Architecture, weights: WeightTable) -> LayerTable:
         prediction_kinds=_kinds(architecture.layers, prediction=True),
         widest_v=widest_v(architecture.layers),
     )
+
+
+def _running(sizes: Sequence[int], layers: Sequence[Layer]) -> tuple[int, ...]:
+    """Running sums; a looped model has more layers than blocks with weights, a prediction block counts elsewhere."""
+    missing = (0,) * (len(layers) - len(sizes))
+    kept = (0 if layer.prediction else size for size, layer in zip((*sizes, *missing), layers, strict=True))
+    return tuple(accumulate(kept, initial=0))
 
 
 def _kinds(layers: Sequence[Layer], *, prediction: bool) -> tuple[LayerKind, ...]:
