@@ -125,6 +125,7 @@ class Host:
     devices: tuple[Device, ...]
     pools: tuple[Pool, ...]
     disk: Disk | None = None
+    disks: tuple[Disk, ...] = ()
     origin: str = "declared"
     driver: str = ""
     notes: tuple[str, ...] = field(default=())
