@@ -245,4 +245,4 @@ CONDITIONS: Final[Mapping[str, Callable[[Dimensions, int], bool]]] = {
 def _shares_indexer(of: Dimensions, block: int) -> bool:
     """Some latent-attention models let several blocks share one indexer; the record then lists who owns one."""
     owners = of.record.get("attention.indexer.types")
-    return isinstance(owners, list | tuple) and block < len(owners) and owners[block] == "shared"
+    return isinstance(owners, list | tuple) and block < len(owners) and not owners[block]

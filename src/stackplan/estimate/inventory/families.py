@@ -154,7 +154,7 @@ FAMILIES: Final = {
     "olmo2": Family(every="post_attention_norm post_ffw_norm", attention="qkv out wide_qk_norm"),
     "olmoe": Family(attention="qkv out wide_qk_norm", expert="router wide_experts", feed_forward="all"),
     "minimax-m2": Family(attention="qkv out wide_qk_norm", expert="router wide_experts score_bias", feed_forward="all"),
-    "llama4": Family(attention="qkv out", expert="router experts shared_expert", feed_forward="step"),
+    "llama4": Family(attention="qkv out", expert="router experts equal_shared_expert", feed_forward="step"),
     "laguna": Family(attention="qkv out qk_norm head_gate", expert="router score_bias experts shared_expert"),
     "muse-glimmer": Family(
         every="attn_norm post_attention_norm ffn_norm post_ffw_norm", attention="qkv out qk_norm element_gate"

@@ -115,6 +115,7 @@ BLOCK: Final = {
     "expert_norms": "pre_ffw_norm_2.weight e, post_ffw_norm_1.weight e, post_ffw_norm_2.weight e",
     "expert_by_token": "ffn_gate_tid2eid.weight U V",
     "shared_expert": "ffn_gate_shexp.weight e fs, ffn_up_shexp.weight e fs, ffn_down_shexp.weight fs e",
+    "equal_shared_expert": "ffn_gate_shexp.weight e fe, ffn_up_shexp.weight e fe, ffn_down_shexp.weight fe e",
     "two_matrix_shared_expert": "ffn_up_shexp.weight e fs, ffn_down_shexp.weight fs e",
     "shared_expert_gate": "ffn_gate_inp_shexp.weight e",
     # prediction of further tokens

@@ -1,0 +1,162 @@
+"""Which GGUF architecture a Hugging Face model class becomes, and what its configuration leaves unsaid.
+
+Source: the registrations of llama.cpp's converter, build b11434 (November 2026), and the defaults of transformers 5.
+"""
+
+from typing import Final
+
+_CLASSES: Final = {
+    "llama": "LlamaForCausalLM LLaMAForCausalLM MistralForCausalLM MixtralForCausalLM LlamaModel InternLM3ForCausalLM "
+    "VoxtralForConditionalGeneration IQuestCoderForCausalLM",
+    "mistral3": "Mistral3ForConditionalGeneration Ministral3ForCausalLM",
+    "arcee": "ArceeForCausalLM",
+    "smollm3": "SmolLM3ForCausalLM",
+    "internlm2": "InternLM2ForCausalLM",
+    "baichuan": "BaichuanForCausalLM BaiChuanForCausalLM",
+    "minicpm": "MiniCPMForCausalLM",
+    "exaone": "ExaoneForCausalLM",
+    "exaone4": "Exaone4ForCausalLM Exaone4_5_ForConditionalGeneration",
+    "seed_oss": "SeedOssForCausalLM",
+    "apertus": "ApertusForCausalLM",
+    "granite": "GraniteForCausalLM",
+    "granitemoe": "GraniteMoeForCausalLM GraniteMoeSharedForCausalLM",
+    "granitehybrid": "GraniteMoeHybridForCausalLM BambaForCausalLM",
+    "qwen2": "Qwen2ForCausalLM Qwen2Model KORMoForCausalLM",
+    "qwen2moe": "Qwen2MoeForCausalLM",
+    "qwen2vl": "Qwen2VLForConditionalGeneration Qwen2VLModel Qwen2_5_VLForConditionalGeneration Qwen2_5OmniModel",
+    "qwen3": "Qwen3ForCausalLM Qwen3Model",
+    "qwen3moe": "Qwen3MoeForCausalLM",
+    "qwen3vl": "Qwen3VLForConditionalGeneration",
+    "qwen3vlmoe": "Qwen3VLMoeForConditionalGeneration Qwen3OmniMoeForConditionalGeneration",
+    "qwen3next": "Qwen3NextForCausalLM",
+    "qwen35": "Qwen3_5ForConditionalGeneration Qwen3_5ForCausalLM",
+    "qwen35moe": "Qwen3_5MoeForConditionalGeneration Qwen3_5MoeForCausalLM",
+    "gemma": "GemmaForCausalLM",
+    "gemma2": "Gemma2ForCausalLM",
+    "gemma3": "Gemma3ForCausalLM Gemma3ForConditionalGeneration",
+    "gemma3n": "Gemma3nForCausalLM Gemma3nForConditionalGeneration",
+    "gemma4": "Gemma4ForConditionalGeneration Gemma4ForCausalLM Gemma4UnifiedForConditionalGeneration",
+    "gemma-embedding": "Gemma3TextModel",
+    "deepseek": "DeepseekForCausalLM",
+    "deepseek2": "DeepseekV2ForCausalLM DeepseekV3ForCausalLM KimiVLForConditionalGeneration "
+    "KimiK25ForConditionalGeneration Glm4MoeLiteForCausalLM YoutuForCausalLM",
+    "deepseek32": "DeepseekV32ForCausalLM",
+    "deepseek4": "DeepseekV4ForCausalLM",
+    "glm4": "Glm4ForCausalLM Glm4vForConditionalGeneration",
+    "glm4moe": "Glm4MoeForCausalLM Glm4vMoeForConditionalGeneration SolarOpenForCausalLM",
+    "glm-dsa": "GlmMoeDsaForCausalLM",
+    "gpt-oss": "GptOssForCausalLM",
+    "phi3": "Phi3ForCausalLM Phi4ForCausalLMV",
+    "starcoder2": "Starcoder2ForCausalLM",
+    "nemotron": "NemotronForCausalLM",
+    "nemotron_h": "NemotronHForCausalLM",
+    "command-r": "CohereForCausalLM",
+    "cohere2": "Cohere2ForCausalLM",
+    "olmo2": "Olmo2ForCausalLM Olmo3ForCausalLM",
+    "olmoe": "OlmoeForCausalLM",
+    "llama4": "Llama4ForConditionalGeneration Llama4ForCausalLM",
+    "minimax-m2": "MiniMaxM2ForCausalLM",
+    "laguna": "LagunaForCausalLM",
+    "muse-glimmer": "MuseGlimmerForConditionalGeneration",
+    "step35": "Step3p5ForCausalLM Step3p7ForConditionalGeneration Step3p7FlashForCausalLM",
+    "lfm2": "Lfm2ForCausalLM LFM2ForCausalLM",
+    "lfm2moe": "Lfm2MoeForCausalLM",
+    "mamba": "MambaForCausalLM MambaLMHeadModel FalconMambaForCausalLM",
+    "mamba2": "Mamba2ForCausalLM",
+    "falcon-h1": "FalconH1ForCausalLM",
+    "dots1": "Dots1ForCausalLM",
+    "ernie4_5": "Ernie4_5_ForCausalLM Ernie4_5ForCausalLM",
+    "ernie4_5-moe": "Ernie4_5_MoeForCausalLM",
+    "hunyuan-dense": "HunYuanDenseV1ForCausalLM",
+    "hunyuan-moe": "HunYuanMoEV1ForCausalLM",
+    "bert": "BertModel BertForMaskedLM BertForSequenceClassification CamembertModel RobertaModel "
+    "RobertaForSequenceClassification XLMRobertaModel XLMRobertaForSequenceClassification",
+    "nomic-bert": "NomicBertModel",
+    "modern-bert": "ModernBertModel ModernBertForMaskedLM ModernBertForSequenceClassification",
+}
+ARCHITECTURE_BY_CLASS: Final = {
+    name: architecture for architecture, names in _CLASSES.items() for name in names.split()
+}
+
+# For configurations that name no class, such as the text part of a multimodal model.
+ARCHITECTURE_BY_MODEL_TYPE: Final = {
+    "llama": "llama",
+    "mistral": "llama",
+    "mixtral": "llama",
+    "mistral3": "mistral3",
+    "ministral3": "mistral3",
+    "qwen2": "qwen2",
+    "qwen2_moe": "qwen2moe",
+    "qwen2_vl": "qwen2vl",
+    "qwen2_5_vl": "qwen2vl",
+    "qwen3": "qwen3",
+    "qwen3_moe": "qwen3moe",
+    "qwen3_vl": "qwen3vl",
+    "qwen3_vl_moe": "qwen3vlmoe",
+    "qwen3_next": "qwen3next",
+    "qwen3_5": "qwen35",
+    "qwen3_5_moe": "qwen35moe",
+    "gemma": "gemma",
+    "gemma2": "gemma2",
+    "gemma3": "gemma3",
+    "gemma3_text": "gemma3",
+    "gemma3n": "gemma3n",
+    "gemma4": "gemma4",
+    "deepseek_v2": "deepseek2",
+    "deepseek_v3": "deepseek2",
+    "kimi_k2": "deepseek2",
+    "deepseek_v32": "deepseek32",
+    "glm4": "glm4",
+    "glm4_moe": "glm4moe",
+    "gpt_oss": "gpt-oss",
+    "phi3": "phi3",
+    "starcoder2": "starcoder2",
+    "granite": "granite",
+    "granitemoe": "granitemoe",
+    "granitemoehybrid": "granitehybrid",
+    "nemotron_h": "nemotron_h",
+    "cohere": "command-r",
+    "cohere2": "cohere2",
+    "olmo2": "olmo2",
+    "olmo3": "olmo2",
+    "llama4": "llama4",
+    "minimax_m2": "minimax-m2",
+    "lfm2": "lfm2",
+    "lfm2_moe": "lfm2moe",
+    "smollm3": "smollm3",
+    "mamba": "mamba",
+    "mamba2": "mamba2",
+    "bert": "bert",
+    "roberta": "bert",
+    "xlm-roberta": "bert",
+    "nomic_bert": "nomic-bert",
+    "modernbert": "modern-bert",
+}
+
+# transformers ties the head to the embedding for these when the configuration does not say.
+TIED_BY_DEFAULT: Final = frozenset(
+    {
+        "gemma",
+        "gemma2",
+        "gemma3",
+        "gemma3n",
+        "gemma4",
+        "gemma-embedding",
+        "command-r",
+        "cohere2",
+        "lfm2",
+        "lfm2moe",
+        "smollm3",
+        "starcoder2",
+        "mamba",
+        "bert",
+        "nomic-bert",
+        "modern-bert",
+    }
+)
+# Published files of these carry the blocks for multi-token prediction; for others the converter can, files rarely do.
+PREDICTION_IN_FILES: Final = frozenset({"glm4moe", "glm-dsa"})
+# An attention bias of these leaves the output projection without one.
+NO_OUTPUT_BIAS: Final = frozenset({"qwen2", "qwen2vl", "qwen2moe", "glm4", "glm4moe", "seed_oss", "ernie4_5"})
+# Routers of these always carry a correction bias.
+ALWAYS_SCORE_BIAS: Final = frozenset({"deepseek32", "glm-dsa", "dots1", "ernie4_5-moe"})
