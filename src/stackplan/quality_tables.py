@@ -97,18 +97,21 @@ class QualityTables:
 
 @dataclass(frozen=True, slots=True)
 class QuantisationTables:
-    """What quantisation costs, as a share of a model's points.
+    """What quantisation costs; see catalog/quantisation.yaml.
 
-    ``loss`` is by quantisation of the weights, for a dense model of ``reference_parameters``; it is multiplied by
-    (reference / parameters) ** ``size_exponent`` within ``least_factor`` and ``most_factor``. ``kv_loss`` is by type
-    of the KV cache. ``unknown_loss`` is for a type that the table does not name.
+    ``divergence`` is by type of the weights at ``bits`` per parameter of the whole file, ``kv_divergence`` by type of
+    the KV cache: mean Kullback-Leibler divergence per token (nats) of a model of ``reference_parameters``.
+    ``envelope`` gives the natural logarithm of the least divergence of any type at so many bits. ``native`` maps
+    families to the quantised type that they were trained in.
     """
 
-    loss: Mapping[str, float]
-    kv_loss: Mapping[str, float]
-    native: frozenset[str]
+    divergence: Mapping[str, float]
+    bits: Mapping[str, float]
+    envelope: Curve
+    kv_divergence: Mapping[str, float]
+    native: Mapping[str, str]
+    loss_per_divergence: float
     reference_parameters: int
     size_exponent: float
     least_factor: float
     most_factor: float
-    unknown_loss: float

@@ -49,13 +49,17 @@ class Stack:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How wishes are weighed. Weights multiply the shortfall of each term on the 0..100 utility scale."""
+    """How wishes are weighed. Weights multiply the shortfall of each term on the 0..100 utility scale.
+
+    ``memory_weight`` counts memory itself against an option, for people who want what is nearly as good and smaller.
+    """
 
     id: str = "balanced"
     quality_weight: float = 1.0
     speed_weight: float = 0.5
     context_weight: float = 0.5
     tier_weight: float = 0.3
+    memory_weight: float = 0.0
     commercial: bool = False
     allow_split: bool = True
     allow_partial_offload: bool = True

@@ -1,8 +1,9 @@
-"""What the files about roles, stacks, policies and quality may say: pydantic shapes, strict and closed.
+"""What the files about stacks, policies and quality may say: pydantic shapes, strict and closed.
 
 Numbers are numbers, unknown fields are mistakes, and every list and text is bounded.
 """
 
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
@@ -19,11 +20,7 @@ Speed = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Slots = Annotated[int, Field(ge=1, le=256)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Kind = Literal["worker", "general", "code", "math", "watchdog", "vision", "ocr", "draft", "embed", "rerank", "audio"]
-Mode = Literal["chat", "embedding", "rerank", "audio_transcription"]
 Tier = Literal["hot", "warm", "cold"]
-Input = Literal["text", "image", "video", "audio"]
-Thinking = Literal["any", "wanted", "never"]
 ArchitectureClass = Literal["encoder", "recurrent", "hybrid", "mixture-of-experts", "dense"]
 Parameters = Annotated[int, Field(gt=0, le=10**14)]
 
@@ -47,43 +44,6 @@ class Record(BaseModel):
     """Closed and strict: no unknown field, no coercion of text to numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class RoleRecord(Record):
-    """One entry of ``catalog/roles.yaml``; see `stackplan.catalog.Role`."""
-
-    id: Name
-    title: Text
-    suits: Annotated[list[Kind], Field(min_length=1)]
-    scale: Name
-    mode: Mode
-    engines: Annotated[list[Name], Field(min_length=1)]
-    default_tier: Tier
-    context_floor_tokens: Tokens
-    context_wish_tokens: Tokens
-    speed_floor: Speed
-    speed_wish: Speed
-    port: Port
-    slots: Slots = 1
-    inputs: list[Input] = ["text"]
-    thinking: Thinking = "any"
-    speculation: bool = True
-    architecture_classes: list[ArchitectureClass] = []
-    quality_floor: Points = 0.0
-    checks: list[Name] = []
-    source: Text
-
-    @model_validator(mode="after")
-    def _floors_below_wishes(self) -> Self:
-        _ordered("context", self.context_floor_tokens, self.context_wish_tokens)
-        _ordered("speed", self.speed_floor, self.speed_wish)
-        return self
-
-
-class RolesFile(Record):
-    """``catalog/roles.yaml``."""
-
-    roles: Annotated[list[RoleRecord], Field(min_length=1, max_length=200)]
 
 
 class RequestRecord(Record):
@@ -135,6 +95,7 @@ class PresetRecord(Record):
     speed_weight: Weight
     context_weight: Weight
     tier_weight: Weight
+    memory_weight: Weight
     kv_types: Annotated[list[KvType], Field(min_length=1)]
 
 
@@ -157,7 +118,7 @@ class _OnCurve(Record):
     @model_validator(mode="after")
     def _monotone(self) -> Self:
         xs, ys = [x for x, _ in self.points], [y for _, y in self.points]
-        if any(a >= b for a, b in zip(xs, xs[1:], strict=False)):
+        if any(a >= b for a, b in pairwise(xs)):
             raise ValueError("points must ascend in the figure")
         if ys not in (sorted(ys), sorted(ys, reverse=True)) or min(ys) < 0 or max(ys) > 100:
             raise ValueError("points must be monotone and within 0..100")
@@ -219,27 +180,41 @@ class QualityFile(Record):
     scales: Annotated[list[ScaleRecord], Field(min_length=1, max_length=100)]
 
 
-class LossRecord(Record):
-    """What one type costs, as a share of the model's points."""
+class DivergenceRecord(Record):
+    """How far one type moves the model's predictions: mean Kullback-Leibler divergence per token, in nats."""
 
     type: Text
-    loss: Share
-    basis: Literal["published", "derived", "assumed"]
+    divergence: Annotated[float, Field(ge=0, le=20, allow_inf_nan=False)]
+    basis: Literal["measured", "published", "derived", "assumed"]
     note: str = ""
+
+
+class WeightTypeRecord(DivergenceRecord):
+    """``bits`` are those of the whole file per parameter, where the type was measured."""
+
+    bits: Annotated[float, Field(gt=0, le=64, allow_inf_nan=False)]
+
+
+class NativeRecord(Record):
+    """A family whose weights were trained in a quantised type: what requantises the rest of the file costs nothing."""
+
+    family: Name
+    type: Text
+    source: Text
 
 
 class QuantisationFile(Record):
     """``catalog/quantisation.yaml``."""
 
     sources: Annotated[list[Text], Field(min_length=1)]
-    reference_parameters: Parameters
+    loss_per_divergence: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
+    reference_parameters: Annotated[int, Field(gt=0, le=10**14)]
     size_exponent: Share
     least_factor: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
     most_factor: Annotated[float, Field(ge=1, le=100, allow_inf_nan=False)]
-    unknown_loss: Share
-    native: list[Text]
-    weights: Annotated[list[LossRecord], Field(min_length=1)]
-    kv: Annotated[list[LossRecord], Field(min_length=1)]
+    native: list[NativeRecord]
+    weights: Annotated[list[WeightTypeRecord], Field(min_length=2)]
+    kv: Annotated[list[DivergenceRecord], Field(min_length=1)]
 
 
 def _ordered(what: str, floor: float | None, wish: float | None) -> None:

@@ -1,42 +1,24 @@
-"""What people write about roles, stacks, policies and quality, read strictly into values.
+"""What people write about stacks, policies and quality, read strictly into values.
 
 Every mistake names file, line and field. The shapes are pydantic's, at this edge only; inside are dataclasses.
 """
 
+from math import log
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from stackplan.catalog import Role
-from stackplan.errors import UserError
 from stackplan.hardware import Basis
 from stackplan.quality_tables import Bridge, Curve, Metric, Prior, QualityTables, QuantisationTables, Scale
 from stackplan.stack import Policy, RoleRequest, Stack
-from stackplan.strict_yaml import Document, read_yaml
+from stackplan.strict_yaml import read_yaml
+from stackplan.yaml_schema import checked
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel, ValidationError
-
     from stackplan import stack_schema as schema
 
-Shape = TypeVar("Shape", bound="BaseModel")
-
-
-def load_roles(path: Path) -> tuple[Role, ...]:
-    """The roles of ``catalog/roles.yaml``, in the order written. Raises UserError."""
-    from stackplan import stack_schema as schema  # noqa: PLC0415  (pydantic is not needed to start)
-
-    document = read_yaml(path)
-    roles = validated(document, schema.RolesFile).roles
-    seen: set[str] = set()
-    for index, role in enumerate(roles):
-        if role.id in seen:
-            raise document.error(("roles", index, "id"), f"the role {role.id!r} is given twice")
-        seen.add(role.id)
-    for index, role in enumerate(roles):
-        for other in role.checks:
-            if other not in seen:
-                raise document.error(("roles", index, "checks"), f"there is no role {other!r}")
-    return tuple(_role(role) for role in roles)
+HINT = "docs/quality.md shows the fields"
+STACK_HINT = "docs/stacks.md shows the fields"
 
 
 def load_stack(path: Path, roles: tuple[Role, ...]) -> Stack:
@@ -44,7 +26,7 @@ def load_stack(path: Path, roles: tuple[Role, ...]) -> Stack:
     from stackplan import stack_schema as schema  # noqa: PLC0415
 
     document = read_yaml(path)
-    record = validated(document, schema.StackFile)
+    record = checked(document, schema.StackFile, STACK_HINT)
     known = {role.id for role in roles}
     seen: set[str] = set()
     for index, request in enumerate(record.roles):
@@ -62,7 +44,7 @@ def load_presets(path: Path) -> dict[str, Policy]:
     """The policy presets of ``catalog/presets.yaml`` by name. Raises UserError."""
     from stackplan import stack_schema as schema  # noqa: PLC0415
 
-    record = validated(read_yaml(path), schema.PresetsFile)
+    record = checked(read_yaml(path), schema.PresetsFile, HINT)
     return {name: _policy(name, preset) for name, preset in sorted(record.presets.items())}
 
 
@@ -71,7 +53,7 @@ def load_quality(path: Path) -> QualityTables:
     from stackplan import stack_schema as schema  # noqa: PLC0415
 
     document = read_yaml(path)
-    record = validated(document, schema.QualityFile)
+    record = checked(document, schema.QualityFile, HINT)
     scales: dict[str, Scale] = {}
     for index, scale in enumerate(record.scales):
         where = ("scales", index, "id")
@@ -87,59 +69,28 @@ def load_quantisation(path: Path) -> QuantisationTables:
     """The costs of quantisation of ``catalog/quantisation.yaml``. Raises UserError."""
     from stackplan import stack_schema as schema  # noqa: PLC0415
 
-    record = validated(read_yaml(path), schema.QuantisationFile)
+    record = checked(read_yaml(path), schema.QuantisationFile, HINT)
     return QuantisationTables(
-        loss={row.type: row.loss for row in record.weights},
-        kv_loss={row.type: row.loss for row in record.kv},
-        native=frozenset(record.native),
+        divergence={row.type: row.divergence for row in record.weights},
+        bits={row.type: row.bits for row in record.weights},
+        envelope=_envelope(record.weights),
+        kv_divergence={row.type: row.divergence for row in record.kv},
+        native={row.family: row.type for row in record.native},
+        loss_per_divergence=record.loss_per_divergence,
         reference_parameters=record.reference_parameters,
         size_exponent=record.size_exponent,
         least_factor=record.least_factor,
         most_factor=record.most_factor,
-        unknown_loss=record.unknown_loss,
     )
 
 
-def validated(document: Document, shape: type[Shape]) -> Shape:
-    """The data of ``document`` as ``shape``; a UserError with the line and field of the first mistake."""
-    from pydantic import ValidationError  # noqa: PLC0415
-
-    try:
-        return shape.model_validate(document.data)
-    except ValidationError as error:
-        raise _first_mistake(document, error) from None
-
-
-def _first_mistake(document: Document, error: "ValidationError") -> UserError:
-    mistakes = error.errors(include_url=False, include_context=False)
-    first = min(mistakes, key=lambda one: document.line(one["loc"]))
-    more = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
-    return document.error(first["loc"], first["msg"] + more)
-
-
-def _role(record: "schema.RoleRecord") -> Role:
-    return Role(
-        id=record.id,
-        title=record.title,
-        suits=tuple(record.suits),
-        scale=record.scale,
-        mode=record.mode,
-        engines=tuple(record.engines),
-        default_tier=record.default_tier,
-        context_floor_tokens=record.context_floor_tokens,
-        context_wish_tokens=record.context_wish_tokens,
-        speed_floor=record.speed_floor,
-        speed_wish=record.speed_wish,
-        port=record.port,
-        slots=record.slots,
-        inputs=tuple(record.inputs),
-        thinking=record.thinking,
-        speculation=record.speculation,
-        architecture_classes=tuple(record.architecture_classes),
-        quality_floor=record.quality_floor,
-        checks=tuple(record.checks),
-        source=record.source,
-    )
+def _envelope(rows: "list[schema.WeightTypeRecord]") -> Curve:
+    """The least divergence by bits, of types that were measured."""
+    best: list[tuple[float, float]] = []
+    for row in sorted(rows, key=lambda row: (row.bits, row.divergence)):
+        if row.basis == "published" and row.divergence > 0 and (not best or row.divergence < best[-1][1]):
+            best.append((row.bits, row.divergence))
+    return Curve(tuple(bits for bits, _ in best), tuple(log(divergence) for _, divergence in best))
 
 
 def _request(record: "schema.RequestRecord") -> RoleRequest:
@@ -175,6 +126,7 @@ def _policy(name: str, record: "schema.PresetRecord") -> Policy:
         speed_weight=record.speed_weight,
         context_weight=record.context_weight,
         tier_weight=record.tier_weight,
+        memory_weight=record.memory_weight,
         kv_types=tuple(record.kv_types),
     )
 
