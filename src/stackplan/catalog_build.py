@@ -71,9 +71,14 @@ class Published:
 
 
 def published_gib(value: float) -> Published:
-    """A size printed in GiB: one decimal from 1 GiB on, whole MiB below."""
-    exact = Fraction(str(value)) * GIB
-    return Published(int(exact), GIB // 10 if value >= 1 else 2 * MIB)
+    """A size printed in GiB: one decimal from 1 GiB on, whole MiB below; of split files the parts were rounded."""
+    exact = int(Fraction(str(value)) * GIB)
+    return Published(exact, parts_of(exact) * (GIB // 10) if value >= 1 else 2 * MIB)
+
+
+def parts_of(file_bytes: int) -> int:
+    """Into how many files a GGUF of this size is split, at least."""
+    return -(-file_bytes // LARGEST_SINGLE_FILE_BYTES)
 
 
 def published_label(text: str) -> Published:
@@ -83,49 +88,52 @@ def published_label(text: str) -> Published:
     return Published(parse_bytes(text), parse_bytes(f"1{unit}") // 10**decimals)
 
 
+Overrides = tuple[tuple[str, Any], ...]
+
+
 @dataclass(slots=True)
 class _Shapes:
-    """Sizes one model's files, each recipe once."""
+    """Sizes one model's files, each recipe once. ``overrides`` are what some files' shape has otherwise."""
 
     located: Located[ModelRecord]
-    prepared: dict[int, Prepared | None] = field(default_factory=dict)
-    tables: dict[tuple[str, bool, int], WeightTable | None] = field(default_factory=dict)
+    prepared: dict[Overrides, Prepared | None] = field(default_factory=dict)
+    tables: dict[tuple[str, bool, Overrides], WeightTable | None] = field(default_factory=dict)
 
     def architecture(self) -> Architecture | None:
         """The model's shape as every file of it shares it."""
-        prepared = self._prepare(0)
+        prepared = self._prepare(())
         return prepared.architecture if prepared else None
 
-    def size(self, quantisation: str, importance_matrix: bool, prediction_layers: int = 0) -> WeightTable | None:
-        """The weight table of the standard type behind ``quantisation``; None when shape or recipe is unknown."""
-        key = (standard_type(quantisation), importance_matrix, prediction_layers)
+    def size(self, place: ArtifactRecord, kind: str) -> WeightTable | None:
+        """The weight table of the standard type behind ``kind``; None when shape or recipe is unknown."""
+        overrides = tuple((key, _hashable(value)) for key, value in sorted(place.architecture.items()))
+        key = (standard_type(kind), place.importance_matrix, overrides)
         if key not in self.tables:
             self.tables[key] = self._table(*key)
         return self.tables[key]
 
-    def _table(self, kind: str, importance_matrix: bool, prediction_layers: int) -> WeightTable | None:
-        prepared = self._prepare(prediction_layers)
-        if prepared is None or kind not in WITH_RECIPE:
+    def _table(self, kind: str, importance_matrix: bool, overrides: Overrides) -> WeightTable | None:
+        prepared = self._prepare(overrides)
+        shape = self.architecture()
+        if prepared is None or shape is None or kind not in WITH_RECIPE:
             return None
         try:
-            return prepared.weights(kind, importance_matrix=importance_matrix)
+            table = prepared.weights(kind, importance_matrix=importance_matrix)
         except UserError as problem:
             raise self._error(problem) from None
+        return trimmed(table, shape.block_count)
 
-    def _prepare(self, prediction_layers: int) -> Prepared | None:
-        if prediction_layers not in self.prepared:
-            self.prepared[prediction_layers] = self._shape(prediction_layers)
-        return self.prepared[prediction_layers]
+    def _prepare(self, overrides: Overrides) -> Prepared | None:
+        if overrides not in self.prepared:
+            self.prepared[overrides] = self._shape(overrides)
+        return self.prepared[overrides]
 
-    def _shape(self, prediction_layers: int) -> Prepared | None:
+    def _shape(self, overrides: Overrides) -> Prepared | None:
         record = self.located.record
         if record.architecture is None:
             return None
-        shape: dict[str, Any] = dict(record.architecture)
+        shape = {**record.architecture, **dict(overrides)}
         shape["architecture"] = shape.pop("name")
-        if prediction_layers:
-            shape["block_count"] += prediction_layers
-            shape["nextn_predict_layers"] = prediction_layers
         try:
             answer = prepare(shape)
         except UserError as problem:
@@ -136,6 +144,16 @@ class _Shapes:
         """The estimator's complaint with the record that it is about."""
         where = f"{self.located.path}: {self.located.record.id}"
         return UserError(f"{where}: {problem.message}", hint=problem.hint, slug="bad-catalog")
+
+
+def _hashable(value: Any) -> Any:
+    """Lists as tuples."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def trimmed(table: WeightTable, block_count: int) -> WeightTable:
+    """``table`` with one entry per block of the model; the blocks beyond are prediction's, counted apart."""
+    return replace(table, layer_bytes=table.layer_bytes[:block_count], expert_bytes=table.expert_bytes[:block_count])
 
 
 def stretch(table: WeightTable, file_bytes: int) -> WeightTable:
@@ -182,9 +200,8 @@ class _Builder:
         if sized is None:
             return None
         file_bytes, basis, weights, printed = sized
-        projector_file, projector_bytes = self._projector(place)
-        single = place.format != "gguf" or file_bytes <= LARGEST_SINGLE_FILE_BYTES
-        parts = 1 if single else -(-file_bytes // LARGEST_SINGLE_FILE_BYTES)
+        projector_file, projector_bytes = self._projector(place, kind, file_bytes)
+        parts = parts_of(file_bytes) if place.format == "gguf" else 1
         return Artifact(
             id=artifact_id(place, kind),
             model=self.record.id,
@@ -213,40 +230,46 @@ class _Builder:
         if place.format in {"safetensors", "ctranslate2"}:
             plain = printed.upper_bytes if printed else int(self.record.parameters * (place.bytes_per_parameter or 0))
             return (plain, Basis.PUBLISHED if printed else Basis.DERIVED, None, printed) if plain else None
-        table = self.shapes.size(kind, place.importance_matrix, place.prediction_layers)
+        table = self.shapes.size(place, kind)
         if printed is None:
             return (table.file_bytes, Basis.DERIVED, table, None) if table else None
-        printed = replace(printed, size_bytes=printed.size_bytes - self._tower_bytes(place))
+        if place.includes_projector:
+            printed = self._without_tower(printed, table)
         if table and not kind.startswith(DYNAMIC_PREFIX):
             if printed.resolution_bytes and printed.agrees(table.file_bytes):
                 return table.file_bytes, Basis.DERIVED, table, printed
+            if printed.agrees(table.file_bytes):  # exact bytes, and only the header is another
+                return printed.size_bytes, Basis.PUBLISHED, replace(table, file_bytes=printed.size_bytes), printed
             self._note(place, kind, printed, table)
         weights = stretch(table, printed.upper_bytes) if table else None
         return printed.upper_bytes, Basis.PUBLISHED, weights, printed
 
     def _note(self, place: ArtifactRecord, kind: str, printed: Published, table: WeightTable) -> None:
         """Keep a disagreement for ``catalog validate``."""
-        if not printed.agrees(table.file_bytes):
-            self.findings.append(
-                Finding(
-                    artifact_id(place, kind),
-                    printed.size_bytes,
-                    printed.resolution_bytes,
-                    table.file_bytes,
-                    place.size_note,
-                )
+        self.findings.append(
+            Finding(
+                artifact_id(place, kind),
+                printed.size_bytes,
+                printed.resolution_bytes,
+                table.file_bytes,
+                place.size_note,
             )
+        )
 
-    def _tower_bytes(self, place: ArtifactRecord) -> int:
-        """Bytes of the vision tower inside the file itself."""
-        return self.record.vision_parameters * TOWER_BYTES_PER_PARAMETER if place.includes_projector else 0
+    def _without_tower(self, printed: Published, table: WeightTable | None) -> Published:
+        """What is printed less the vision tower; never less than the text model, should the tower be quantised."""
+        tower = self.record.vision_parameters * TOWER_BYTES_PER_PARAMETER
+        least = min(table.file_bytes, printed.size_bytes) if table else 0
+        return replace(printed, size_bytes=max(printed.size_bytes - tower, least))
 
-    def _projector(self, place: ArtifactRecord) -> tuple[str, int]:
+    def _projector(self, place: ArtifactRecord, kind: str, file_bytes: int) -> tuple[str, int]:
         """The projector to serve with: 16-bit floats where offered, else the smallest other."""
         if place.projector_bytes is not None:
             return "", place.projector_bytes
+        if place.includes_projector and (printed := printed_size(place, kind)):
+            return "", max(0, printed.upper_bytes - file_bytes)
         if not place.projectors:
-            return "", self._tower_bytes(place)
+            return "", 0
         name = min(place.projectors, key=lambda file: (projector_rank(file), place.projectors[file], file))
         return name, published_gib(place.projectors[name]).upper_bytes
 
@@ -335,14 +358,15 @@ def shown(path: Path) -> str:
 
 def _role(record: RoleRecord) -> Role:
     """One finished role."""
-    fields = {name: tuple(value) if isinstance(value, list) else value for name, value in record.model_dump().items()}
-    return Role(**fields)
+    values: dict[str, Any] = {name: _hashable(value) for name, value in record.model_dump().items()}
+    return Role(**values)
 
 
 def _engine(record: EngineRecord) -> Engine:
     """One finished engine."""
-    values = record.model_dump(exclude={"notes", "reads_split_files"})
-    return Engine(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    dumped = record.model_dump(exclude={"notes", "reads_split_files"})
+    values: dict[str, Any] = {name: _hashable(value) for name, value in dumped.items()}
+    return Engine(**values)
 
 
 def unsized(records: CatalogRecords, catalog: Catalog) -> Iterable[str]:

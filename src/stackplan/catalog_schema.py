@@ -114,13 +114,28 @@ class SourceRecord(Record):
     ollama: str = ""
 
 
+def _hyperparameter(value: Any) -> Any:
+    """A number, a flag or a word, or a list with one of them per block."""
+    per_block = value if isinstance(value, list) else [value]
+    if len(per_block) > MAX_BLOCKS or not all(isinstance(item, int | float | str) for item in per_block):
+        raise ValueError("must be a number, a flag or a word, or a list with one of them per block")
+    if any(not isinstance(item, str) and not 0 <= item <= LARGEST_HYPERPARAMETER for item in per_block):
+        raise ValueError(f"must lie between 0 and {LARGEST_HYPERPARAMETER}")
+    return value
+
+
+MAX_BLOCKS = 1024
+LARGEST_HYPERPARAMETER = 10**9
+Hyperparameter = Annotated[Any, AfterValidator(_hyperparameter)]
+
+
 class ArtifactRecord(Record):
     """One place to fetch a model from, in one or several quantisations.
 
     Sizes: ``published_gib`` per quantisation as the source printed it, ``published_bytes`` if it is exact,
     ``published_size`` for a label such as 4.7GB, ``bytes_per_parameter`` where the file is the plain weights.
     ``quantisations`` lists types without a published size; the estimator derives those.
-    ``prediction_layers`` counts multi-token-prediction blocks that the files carry beyond the model's own.
+    ``architecture`` holds what these files' shape has otherwise: an extra prediction block, an untied output head.
     ``size_note`` says why a published size is not what the quantiser's rules give.
     """
 
@@ -134,7 +149,7 @@ class ArtifactRecord(Record):
     published_size: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?(MB|GB|TB)$")] | None = None
     bytes_per_parameter: Annotated[float, Field(gt=0, le=8)] | None = None
     importance_matrix: bool = False
-    prediction_layers: Annotated[int, Field(ge=0, le=16)] = 0
+    architecture: dict[str, Hyperparameter] = {}
     file: FilePattern | None = None
     revision: str = ""
     projectors: dict[FileName, Gibibytes] = {}
@@ -194,23 +209,6 @@ class RolesFile(Record):
     """``catalog/roles.yaml``."""
 
     roles: Annotated[list[RoleRecord], Field(min_length=1)]
-
-
-def _hyperparameter(value: Any) -> Any:
-    """A number, a word, a flag, or one number or flag per block."""
-    per_block = value if isinstance(value, list) else [value]
-    if isinstance(value, list) and any(isinstance(item, str) for item in value):
-        raise ValueError("a list holds one number or one flag per block")
-    if len(per_block) > MAX_BLOCKS or not all(isinstance(item, int | float | str) for item in per_block):
-        raise ValueError("must be a number, a word, a flag, or a list of one number or flag per block")
-    if any(not isinstance(item, str) and not 0 <= item <= LARGEST_HYPERPARAMETER for item in per_block):
-        raise ValueError(f"must lie between 0 and {LARGEST_HYPERPARAMETER}")
-    return value
-
-
-MAX_BLOCKS = 1024
-LARGEST_HYPERPARAMETER = 10**9
-Hyperparameter = Annotated[Any, AfterValidator(_hyperparameter)]
 
 
 class ModelRecord(Record):
