@@ -11,14 +11,14 @@ Symbols: E, F, Q are float32 activations of n tokens: embedding, feed-forward an
 from dataclasses import dataclass
 
 from stackplan.architecture import Architecture, Attention, Layer
-from stackplan.estimate.kv_cache import CacheShape
+from stackplan.estimate.kv_cache import CacheShape, Flash, cell_bytes
 from stackplan.serving import Serving
 
 FLOAT_BYTES = 4
 HALF_BYTES = 2
 INDEX_BYTES = 8
-# Persistent activations of n embeddings: token, embedding and mixed inputs, the residual and its copy.
-_HOST_EMBEDDINGS, _DEVICE_EMBEDDINGS = 4, 4
+# Tables of tokens x cells that an indexer holds at once.
+_INDEXER_TABLES = 4.5
 # With pipelining every input exists four times: on the first device, on those after it, and in host memory.
 _PIPELINE_COPIES, _FIRST_EMBEDDINGS, _LATER_EMBEDDINGS, _OUTPUT_EMBEDDINGS, _PIPELINE_HOST_EMBEDDINGS = 4, 16, 11, 9, 10
 # A recurrent layer holds its input projection, gate, convolution and output, and the states before and after.
@@ -38,14 +38,19 @@ class Batch:
     sliding_cells: int
     streams: int
     slots: int
-    flash_attention: bool
+    flash: Flash
     on_gpu: bool
     scratch_k: bool
     scratch_v: bool
 
+    @property
+    def flash_attention(self) -> bool:
+        """Whether no table of scores exists."""
+        return self.flash in {Flash.ON, Flash.ON_HOST}
+
 
 def worst_batch(
-    architecture: Architecture, serving: Serving, shape: CacheShape, *, flash_attention: bool, on_gpu: bool
+    architecture: Architecture, serving: Serving, shape: CacheShape, *, flash: Flash, on_gpu: bool
 ) -> Batch:
     """The micro-batch that the engine reserves for; an encoder's tokens see each other instead of a cache."""
     batch_tokens = min(serving.batch_tokens, shape.context_tokens) if architecture.causal else serving.batch_tokens
@@ -55,6 +60,7 @@ def worst_batch(
     cached = architecture.has_cache
     sliding = any(layer.attention is Attention.SLIDING for layer in architecture.layers)
     attends = cached or not architecture.causal
+    converts = on_gpu and flash is not Flash.ON_HOST
     return Batch(
         tokens=tokens,
         output_rows=min(tokens, rows),
@@ -62,10 +68,10 @@ def worst_batch(
         sliding_cells=(shape.sliding_cells if cached else tokens) if attends and sliding else 0,
         streams=shape.streams,
         slots=serving.slots,
-        flash_attention=flash_attention,
+        flash=flash,
         on_gpu=on_gpu,
-        scratch_k=on_gpu and serving.kv_type_k != "f16",
-        scratch_v=on_gpu and serving.kv_type_v != "f16",
+        scratch_k=converts and serving.kv_type_k != "f16",
+        scratch_v=converts and serving.kv_type_v != "f16",
     )
 
 
@@ -76,7 +82,7 @@ def mask_bytes(batch: Batch) -> int:
 
 def transposed_index_bytes(architecture: Architecture, batch: Batch) -> int:
     """Where each value of V goes in a transposed cache, once per kind of cache; flash attention needs none."""
-    if batch.flash_attention or not architecture.has_cache:
+    if batch.flash is not Flash.OFF or not architecture.has_cache:
         return 0
     widths = {layer.attention: 0 for layer in architecture.layers if layer.v_width}
     for layer in architecture.layers:
@@ -116,7 +122,8 @@ def attention_peak(layer: Layer, architecture: Architecture, batch: Batch) -> in
     queries = query * (2 if query > embedding else 1)
     cells = batch.sliding_cells if layer.attention is Attention.SLIDING else batch.cells
     if not batch.flash_attention:
-        return width * cells * layer.heads + queries
+        copied = 0 if batch.flash is Flash.OFF else HALF_BYTES * cells * batch.streams * layer.v_width
+        return width * cells * layer.heads + queries + copied
     return queries + _scratch_bytes(layer, cells, batch)
 
 
@@ -144,7 +151,9 @@ def _latent_peak(layer: Layer, architecture: Architecture, batch: Batch) -> int:
     joined = width * layer.heads * (head + rank + row) + 2 * width * row + extra
     if batch.flash_attention:
         scratch = HALF_BYTES * batch.cells * batch.streams * row if batch.scratch_k else 0
-        return max(joined, width * layer.heads * (row + rank) + scratch)
+        free = width * layer.heads * (head + rank)  # the queries, once they are joined into rows
+        result = width * layer.heads * rank + scratch
+        return max(joined, free + width * layer.heads * row + result if result > free else 0)
     scores = width * batch.cells * layer.heads
     joined = width * layer.heads * (head + rank + row)
     copied = HALF_BYTES * rank * batch.cells * batch.streams  # V made contiguous; small ones fit where queries were
@@ -160,6 +169,12 @@ def recurrent_peak(layer: Layer, batch: Batch) -> int:
     return round(widths * FLOAT_BYTES * batch.tokens * layer.inner_length) + states
 
 
+def indexer_bytes(layer: Layer, batch: Batch) -> int:
+    """Sparse attention scores every cell to select from: scores, their order and the mask that they become."""
+    scored = layer.indexer_length_k + layer.compressed_length
+    return round(_INDEXER_TABLES * FLOAT_BYTES * batch.tokens * batch.cells) if scored else 0
+
+
 def layer_peak(layer: Layer, architecture: Architecture, batch: Batch) -> int:
     """The widest phase of one block; branches that run side by side keep one more embedding alive."""
     embedding = architecture.embedding_length
@@ -167,7 +182,7 @@ def layer_peak(layer: Layer, architecture: Architecture, batch: Batch) -> int:
     if layer.parallel:
         feed_forward += FLOAT_BYTES * batch.tokens * embedding
     attention = attention_peak(layer, architecture, batch)
-    return max(feed_forward, attention, recurrent_peak(layer, batch))
+    return max(feed_forward, attention + indexer_bytes(layer, batch), recurrent_peak(layer, batch))
 
 
 def logit_bytes(architecture: Architecture, batch: Batch) -> int:
@@ -187,62 +202,118 @@ class Buffers:
 class Phases:
     """Figures of one micro-batch that every split shares."""
 
-    mask: int
+    inputs: int
     embedding: int
-    index: int
     peak: int
     logits: int
-    parallel: bool
+    layout: "Layout"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How many embeddings of all tokens stay alive: on a single device, in its host, on the CPU alone.
+
+    ``repeats`` says how often a pipeline's first and later devices hold the widest phase.
+    """
+
+    device: int
+    host: int
+    cpu: int
+    repeats: tuple[int, int]
+
+
+# Token, embedding and mixed inputs, the residual and its copy.
+_DECODER = Layout(device=4, host=4, cpu=5, repeats=(1, 1))
+# Without attention nothing separates the inputs of a block from those of the next.
+_RECURRENT = Layout(device=4, host=4, cpu=5, repeats=(2, 3))
+# Norms come after the residual, so that it needs no copy; positions and token types are added in host memory.
+_ENCODER = Layout(device=2, host=5, cpu=5, repeats=(1, 1))
 
 
 def phases(architecture: Architecture, layers: tuple[Layer, ...], batch: Batch) -> Phases:
     """The widest phase over ``layers`` (one of each kind) and what lives beside it."""
-    parallel = any(layer.parallel for layer in layers)
     embedding = FLOAT_BYTES * batch.tokens * architecture.embedding_length
+    beside = embedding if any(layer.parallel for layer in layers) else 0
     return Phases(
-        mask=mask_bytes(batch),
+        inputs=mask_bytes(batch) + transposed_index_bytes(architecture, batch),
         embedding=embedding,
-        index=transposed_index_bytes(architecture, batch),
         peak=max((layer_peak(layer, architecture, batch) for layer in layers), default=0),
-        logits=logit_bytes(architecture, batch) + (embedding if parallel else 0),
-        parallel=parallel,
+        logits=logit_bytes(architecture, batch) + beside,
+        layout=_layout(architecture),
     )
+
+
+def _layout(architecture: Architecture) -> Layout:
+    if not architecture.causal and not architecture.has_cache:
+        return _ENCODER
+    return _RECURRENT if architecture.is_recurrent else _DECODER
 
 
 def host_only(phase: Phases) -> Buffers:
     """Everything on the CPU: one buffer, with one more embedding than a device keeps."""
-    inputs = phase.mask + phase.index + (_DEVICE_EMBEDDINGS + 1) * phase.embedding
-    return Buffers((), inputs + max(phase.peak, phase.logits))
+    return Buffers((), phase.inputs + phase.layout.cpu * phase.embedding + max(phase.peak, phase.logits))
 
 
-def one_device(phase: Phases, staged: int = 0) -> Buffers:
-    """One device with the layers, or several that take turns; ``staged`` is the widest phase with copied weights."""
-    inputs = phase.mask + phase.index + _DEVICE_EMBEDDINGS * phase.embedding
-    host = phase.mask + phase.index + _HOST_EMBEDDINGS * phase.embedding
-    return Buffers((inputs + max(phase.peak, phase.logits, staged),), host)
+def one_device(phase: Phases, staged: int = 0, host_peak: int = 0) -> Buffers:
+    """One device with the layers, or several that take turns.
+
+    ``staged`` is the widest phase with weights copied from host memory, ``host_peak`` what the CPU computes itself.
+    """
+    device = phase.inputs + phase.layout.device * phase.embedding + max(phase.peak, phase.logits, staged)
+    return Buffers((device,), phase.inputs + phase.layout.host * phase.embedding + host_peak)
 
 
 def pipelined(phase: Phases, devices: int) -> Buffers:
     """Several devices that hold every layer and work on different micro-batches at once."""
-    inputs = _PIPELINE_COPIES * (phase.mask + phase.index)
-    first = inputs + phase.peak + _FIRST_EMBEDDINGS * phase.embedding
-    later = inputs + phase.peak + _LATER_EMBEDDINGS * phase.embedding
+    inputs = _PIPELINE_COPIES * phase.inputs
+    at_first, at_later = phase.layout.repeats
+    first = inputs + at_first * phase.peak + _FIRST_EMBEDDINGS * phase.embedding
+    later = inputs + at_later * phase.peak + _LATER_EMBEDDINGS * phase.embedding
     output = inputs + phase.logits + _OUTPUT_EMBEDDINGS * phase.embedding
     host = inputs + _PIPELINE_HOST_EMBEDDINGS * phase.embedding
     return Buffers((first, *[later] * (devices - 2), max(later, output)), host)
 
 
-def staged_peak(layer: Layer, architecture: Architecture, batch: Batch, weights: tuple[int, int]) -> int:
-    """The feed-forward phase when its weights are copied in from host memory for a long enough batch.
+def staged_peak(
+    layer: Layer, architecture: Architecture, batch: Batch, serving: Serving, weights: tuple[int, int]
+) -> int:
+    """The widest phase when a block in host memory is computed on the device, which long batches are.
 
     ``weights`` are the largest tensor of a block and the largest expert stack that stay in host memory, 0 for none.
+    Cache and weights are copied in beside the activations. In a hybrid of which only experts stay behind, states of
+    neighbouring blocks split the room that the last copy left, so that two copies of a stack are laid out.
     """
     width = FLOAT_BYTES * batch.tokens
     embedding, hidden = width * architecture.embedding_length, width * layer.feed_forward_length
     dense, experts = weights
-    peak = max(4 * hidden, hidden + embedding + dense) if dense else 0
+    peak = 0
+    if dense:
+        peak = max(4 * hidden, hidden + embedding + dense, _staged_attention(layer, embedding, batch, serving))
     if experts and layer.experts:
         used = width * layer.experts_used
         out = used * max(layer.expert_feed_forward_length, architecture.embedding_length)
-        peak = max(peak, used * layer.expert_feed_forward_length + out + experts)
+        copies = 2 if architecture.is_hybrid and not dense else 1
+        peak = max(peak, used * layer.expert_feed_forward_length + out + copies * experts)
+    return peak
+
+
+def _staged_attention(layer: Layer, embedding: int, batch: Batch, serving: Serving) -> int:
+    if not (layer.k_width or layer.v_width):
+        return 0
+    query = FLOAT_BYTES * batch.tokens * layer.heads * layer.head_length_k
+    cells = batch.sliding_cells if layer.attention is Attention.SLIDING else batch.cells
+    return cells * batch.streams * cell_bytes(layer, serving) + query * (2 if query > embedding else 1)
+
+
+def host_peak(
+    layers: tuple[Layer, ...], architecture: Architecture, batch: Batch, serving: Serving, *, partial: bool
+) -> int:
+    """What the CPU computes although a device is there: states of its own blocks, attention without a kernel."""
+    peak = 0
+    if partial:
+        peak = max(recurrent_peak(layer, batch) for layer in layers)
+    if batch.flash is Flash.MISPLACED:
+        peak = max(peak, *(attention_peak(layer, architecture, batch) for layer in layers))
+    if batch.flash is Flash.ON_HOST:
+        peak = max(peak, *(batch.cells * batch.streams * cell_bytes(layer, serving) for layer in layers))
     return peak

@@ -12,10 +12,10 @@ from stackplan.architecture import Architecture, Attention, Layer, WeightTable
 from stackplan.estimate import compute, overhead
 from stackplan.estimate import placement as places
 from stackplan.estimate.kv_cache import (
-    CacheShape,
+    Flash,
     cache_obstacle,
     cache_shape,
-    flash_attention_on,
+    flash_attention,
     layer_cache_bytes,
     state_bytes,
 )
@@ -97,12 +97,10 @@ def estimate(
     architecture = prepared.architecture
     if serving.context_tokens < 1 or serving.slots < 1 or serving.micro_batch_tokens < 1:
         return Unestimable("serving-not-positive", "context, slots and micro-batch are at least 1")
-    flash = flash_attention_on(architecture, serving, on_gpu=bool(placement.devices))
-    obstacle = places.placement_obstacle(placement) or cache_obstacle(architecture, serving, flash_attention=flash)
+    obstacle = places.placement_obstacle(placement) or cache_obstacle(architecture, prepared.kinds, serving)
     if obstacle:
         return obstacle
-    shape = cache_shape(prepared.sliding_window, serving)
-    demands = _demands(prepared, serving, placement, shape, flash=flash)
+    demands = _demands(prepared, serving, placement)
     lines = _overhead(prepared, serving, placement, devices, extras)
     if extras.draft or extras.projector_bytes:
         beside = _beside(extras, serving, placement)
@@ -120,17 +118,15 @@ def estimate(
     )
 
 
-def _demands(
-    prepared: Prepared, serving: Serving, placement: Placement, shape: CacheShape, *, flash: bool
-) -> list[Demand]:
-    table, weights = prepared.table, prepared.weights
+def _demands(prepared: Prepared, serving: Serving, placement: Placement) -> list[Demand]:
+    architecture, table, weights = prepared.architecture, prepared.table, prepared.weights
+    shape = cache_shape(prepared.sliding_window, serving, never_unified=architecture.never_unified)
     shares = places.shares(table.block_count, placement) if placement.devices else ()
     first = shares[0].start if shares else table.block_count
-    padded_v = 0 if flash else table.widest_v
-    batch = compute.worst_batch(
-        prepared.architecture, serving, shape, flash_attention=flash, on_gpu=bool(shares)
-    )
-    buffers = _buffers(prepared, placement, batch, shares)
+    flash = flash_attention(architecture, prepared.kinds, serving, gpu_start=first if shares else None)
+    padded_v = table.widest_v if flash is Flash.OFF else 0
+    batch = compute.worst_batch(architecture, serving, shape, flash=flash, on_gpu=bool(shares))
+    buffers = _buffers(prepared, serving, placement, batch, shares)
     host_weights = weights.input_bytes + table.weights_before[first] + table.experts_before[first]
     found = []
     for share, buffer in zip(shares, buffers.devices, strict=True):
@@ -150,7 +146,7 @@ def _demands(
     if not shares and serving.prediction_head:
         host_cache += places.prediction_cache_bytes(table, shape, serving)
     state = places.recurrent_bytes(table, (0, first), serving)
-    output = output_bytes(prepared.architecture, serving)
+    output = output_bytes(architecture, serving)
     return [Demand(HOST, host_weights, host_cache, state, buffers.host, output), *found]
 
 
@@ -161,27 +157,33 @@ def output_bytes(architecture: Architecture, serving: Serving) -> int:
 
 
 def _buffers(
-    prepared: Prepared, placement: Placement, batch: compute.Batch, shares: tuple[places.Share, ...]
+    prepared: Prepared,
+    serving: Serving,
+    placement: Placement,
+    batch: compute.Batch,
+    shares: tuple[places.Share, ...],
 ) -> compute.Buffers:
-    architecture = prepared.architecture
-    phase = compute.phases(architecture, prepared.kinds, batch)
+    phase = compute.phases(prepared.architecture, prepared.kinds, batch)
     if not shares:
         return compute.host_only(phase)
-    whole = shares[0].start == 0 and shares[-1].stop == prepared.table.block_count and shares[-1].output
-    if len(shares) > 1 and whole and not placement.cpu_expert_layers:
+    first = shares[0].start
+    if len(shares) > 1 and not first and not placement.cpu_expert_layers:
         return compute.pipelined(phase, len(shares))
-    single = compute.one_device(phase, _staged(prepared, placement, batch, shares[0].start))
+    staged = _staged(prepared, serving, placement, batch, first)
+    host_peak = compute.host_peak(prepared.kinds, prepared.architecture, batch, serving, partial=first > 0)
+    single = compute.one_device(phase, staged, host_peak)
     return compute.Buffers(single.devices * len(shares), single.host)
 
 
-def _staged(prepared: Prepared, placement: Placement, batch: compute.Batch, first: int) -> int:
+def _staged(prepared: Prepared, serving: Serving, placement: Placement, batch: compute.Batch, first: int) -> int:
     """The widest phase with weights copied from host memory, when some stay there."""
     weights = prepared.weights
     dense = weights.largest_layer_tensor_bytes if first else 0
     experts = weights.largest_expert_tensor_bytes if first or placement.cpu_expert_layers else 0
     if not (dense or experts):
         return 0
-    return max(compute.staged_peak(layer, prepared.architecture, batch, (dense, experts)) for layer in prepared.kinds)
+    architecture, kept = prepared.architecture, (dense, experts)
+    return max(compute.staged_peak(layer, architecture, batch, serving, kept) for layer in prepared.kinds)
 
 
 def _overhead(
