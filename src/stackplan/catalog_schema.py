@@ -31,12 +31,11 @@ Thinking = Literal["none", "always", "switchable", "unknown"]
 Confidence = Literal["high", "medium", "low"]
 
 # Types that llama-quantize writes: their sizes follow from its rules.
-WITH_RECIPE = frozenset(
-    (
-        "F32 F16 BF16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q2_K_S Q3_K_S Q3_K_M Q3_K_L Q4_K_S Q4_K_M Q5_K_S Q5_K_M Q6_K "
-        "IQ1_S IQ1_M IQ2_XXS IQ2_XS IQ2_S IQ2_M IQ3_XXS IQ3_XS IQ3_S IQ3_M IQ4_XS IQ4_NL MXFP4_MOE"
-    ).split()
+_WRITTEN = (
+    "F32 F16 BF16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q2_K_S Q3_K_S Q3_K_M Q3_K_L Q4_K_S Q4_K_M Q5_K_S Q5_K_M Q6_K "
+    "IQ1_S IQ1_M IQ2_XXS IQ2_XS IQ2_S IQ2_M IQ3_XXS IQ3_XS IQ3_S IQ3_M IQ4_XS IQ4_NL MXFP4_MOE"
 )
+WITH_RECIPE = frozenset(_WRITTEN.split())
 # Mixtures of publishers and formats of other engines: only their published size is known.
 _OTHER = "Q2_K_L Q3_K_XL Q4_K_L Q5_K_L Q6_K_L MXFP4 FP8 NVFP4 AWQ GPTQ INT8 float16 float32 int8 int8_float16"
 QUANTISATIONS = WITH_RECIPE.union(_OTHER.split())
@@ -198,7 +197,6 @@ class RoleRecord(Record):
     inputs: list[Input] = ["text"]
     thinking: Text = "any"
     speculation: bool = True
-    checks: list[Identifier] = []
     architecture_classes: list[Text] = []
     quality_floor: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] = 0.0
     checks: list[Identifier] = []
