@@ -7,6 +7,7 @@ from typing import Protocol
 from stackplan.errors import UserError
 from stackplan.plan import Plan
 from stackplan.render.names import check_names
+from stackplan.render.references import check_references
 from stackplan.render.servers import is_macos
 
 
@@ -50,6 +51,7 @@ def render_plan(
     cannot be written safely, and when two targets claim one path.
     """
     check_names(plan)
+    check_references(plan)
     chosen = tuple(targets) if targets is not None else default_targets(plan)
     files: dict[str, str] = {}
     for name in _with_needed(chosen, extra or {}):

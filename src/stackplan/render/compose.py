@@ -51,13 +51,23 @@ def overlay_name(server: Server) -> str:
 
 
 def _base(plan: Plan, planned: tuple[Server, ...]) -> dict[str, Any]:
-    services = {server.id: service(plan, server) for server in planned}
+    services = {server.id: service(plan, server) | _profiles(planned, server) for server in planned}
     volumes = sorted({name for server in planned for name in volumes_of(services[server.id])})
     services["gateway"] = _gateway(plan)
     document: dict[str, Any] = {"name": f"stackplan-{slug(plan.profile or plan.host.id)}", "services": services}
     if volumes:
         document["volumes"] = {name: {} for name in volumes}
     return document
+
+
+def _profiles(planned: tuple[Server, ...], server: Server) -> dict[str, Any]:
+    """HOT starts always; ``warm`` starts one server of a swap group, because nothing makes two take turns."""
+    if server.tier == "HOT":
+        return {}
+    group = server.members[0].swap_group
+    first = next(other for other in planned if other.tier == server.tier and other.members[0].swap_group == group)
+    takes_turns = server.tier == "WARM" and group and first is not server
+    return {"profiles": [f"warm-{server.id}" if takes_turns else server.tier.lower()]}
 
 
 def _gateway(plan: Plan) -> dict[str, Any]:

@@ -24,10 +24,7 @@ def service(plan: Plan, server: Server) -> Service:
     body: Service = {"image": base_image(plan, server), **_engine(plan, server)}
     body["ports"] = [f"127.0.0.1:{port}:{server.container_port}" for port in server.ports]
     body["healthcheck"] = _health(server)
-    body |= hardening()
-    if server.tier != "HOT":
-        body["profiles"] = [server.tier.lower()]
-    return body
+    return body | hardening()
 
 
 def hardening() -> Service:

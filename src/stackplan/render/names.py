@@ -85,14 +85,7 @@ def _check_choices(instance: Instance) -> None:
 
 
 def _texts(plan: Plan) -> Iterator[tuple[str, str, re.Pattern[str]]]:
-    for what, text in (("profile", plan.profile), ("stack", plan.stack), ("policy", plan.policy)):
-        if text:
-            yield what, text, _NAME
-    yield "host id", plan.host.id, _NAME
-    for device in plan.host.machine.devices:
-        yield "device id", device.id, _NAME
-        if device.uuid:
-            yield "device uuid", device.uuid, _NAME
+    yield from _host_texts(plan)
     for engine in plan.engines:
         yield "engine id", engine.id, _WORD
         yield from (("image backend", backend, _WORD) for backend in engine.images)
@@ -105,6 +98,19 @@ def _texts(plan: Plan) -> Iterator[tuple[str, str, re.Pattern[str]]]:
     for fallback in plan.fallbacks:
         yield from _fallback_texts(fallback)
     yield from (("role", unserved.role, _WORD) for unserved in plan.unserved)
+
+
+def _host_texts(plan: Plan) -> Iterator[tuple[str, str, re.Pattern[str]]]:
+    for what, text in (("profile", plan.profile), ("stack", plan.stack), ("policy", plan.policy)):
+        if text:
+            yield what, text, _NAME
+    yield "host id", plan.host.id, _NAME
+    for device in plan.host.machine.devices:
+        yield "device id", device.id, _NAME
+        if device.uuid:
+            yield "device uuid", device.uuid, _NAME
+        if device.compute_capability:
+            yield "compute capability", device.compute_capability, _WORD
 
 
 def _artifact_texts(artifact: PlannedArtifact) -> Iterator[tuple[str, str, re.Pattern[str]]]:
