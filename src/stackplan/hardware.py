@@ -47,12 +47,17 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Memory that devices draw on: VRAM of one card, host RAM, or one unified pool."""
+    """Memory that devices draw on: VRAM of one card, host RAM, or one unified pool.
+
+    ``unknown`` says why a driver does not tell the capacity ("Insufficient Permissions"); ``capacity_bytes`` is then 0,
+    so that nothing is placed there, and is shown as unknown.
+    """
 
     id: str
     kind: PoolKind
     capacity_bytes: int
     reserved: tuple[Reservation, ...] = ()
+    unknown: str = ""
 
     @property
     def reserved_bytes(self) -> int:
