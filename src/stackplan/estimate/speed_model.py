@@ -4,7 +4,7 @@
 The caller loads the YAML once and passes the mapping to `speed_model`; nothing here reads a file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,8 @@ class BackendConstants:
 
     ``efficiency`` and ``kv_efficiency`` are shares of the nominal bandwidth that reading weights and cache
     reaches; the ``..._seconds`` are launches and waits per layer, per layer with experts, per recurrent layer and
-    per token. ``range_low``/``range_high`` bracket 80 % of measured rows that the fit had not seen, as factors.
+    per token. ``known_range`` and ``unseen_range`` are factors (low, high) that hold 80 % of measured rows which the
+    fit had not seen: rows of models left out on devices with a factor of their own, and rows of devices left out.
     """
 
     efficiency: float
@@ -27,8 +28,8 @@ class BackendConstants:
     recurrent_layer_seconds: float
     token_seconds: float
     prompt_efficiency: float
-    range_low: float
-    range_high: float
+    known_range: tuple[float, float]
+    unseen_range: tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,6 @@ class SpeedModel:
     host_share_factor: float
     crossing_seconds: float
     pcie_bytes_per_second: int
-    known_device_range: float
     unknown_range: float
     split_range: float
     prompt_range: float
@@ -110,7 +110,6 @@ def _speed_model(mapping: Mapping[str, Any]) -> SpeedModel:
         host_share_factor=_positive(fixed["host_share_factor"]),
         crossing_seconds=float(fixed["crossing_seconds"]),
         pcie_bytes_per_second=int(fixed["pcie_bytes_per_second"]),
-        known_device_range=_positive(spread["known_device"]),
         unknown_range=_positive(spread["unknown"]),
         split_range=_positive(spread["split"]),
         prompt_range=_positive(spread["prompt"]),
@@ -119,7 +118,7 @@ def _speed_model(mapping: Mapping[str, Any]) -> SpeedModel:
     )
 
 
-def _backend(values: Mapping[str, float]) -> BackendConstants:
+def _backend(values: Mapping[str, Any]) -> BackendConstants:
     return BackendConstants(
         efficiency=_positive(values["efficiency"]),
         kv_efficiency=_positive(values["kv_efficiency"]),
@@ -128,8 +127,8 @@ def _backend(values: Mapping[str, float]) -> BackendConstants:
         recurrent_layer_seconds=float(values["recurrent_layer_microseconds"]) / 1e6,
         token_seconds=float(values["token_microseconds"]) / 1e6,
         prompt_efficiency=_positive(values["prompt_efficiency"]),
-        range_low=_positive(values["range_low"]),
-        range_high=_positive(values["range_high"]),
+        known_range=_range(values["known_range"]),
+        unseen_range=_range(values["unseen_range"]),
     )
 
 
@@ -146,6 +145,11 @@ def _device_class(values: Mapping[str, Any]) -> DeviceClass:
         prompt_factor=_positive(values["prompt_factor"]),
         assumed_bandwidth_bytes_per_second=int(values["assumed_bandwidth_gbps"] * 1e9),
     )
+
+
+def _range(values: Sequence[float]) -> tuple[float, float]:
+    low, high = values
+    return _positive(low), _positive(high)
 
 
 def _factors(values: Mapping[str, float]) -> dict[str, float]:

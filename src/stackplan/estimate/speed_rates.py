@@ -37,10 +37,14 @@ class HostRates:
     disk_bytes_per_second: float | None
 
 
-def host_rates(model: SpeedModel, host: Host) -> HostRates:
-    """Rates of ``host`` under ``model``; never fails: what is unknown is assumed, and says so."""
+def host_rates(model: SpeedModel, host: Host, runtime: str | None = None) -> HostRates:
+    """Rates of ``host`` under ``model``; never fails: what is unknown is assumed, and says so.
+
+    ``runtime`` names constants to use in place of those of a GPU's backend, for an engine with kernels of its own
+    ("mlx").
+    """
     cpu = _cpu_rates(model, host)
-    places = {device.id: _device_rates(model, host, device) for device in host.gpus}
+    places = {device.id: _device_rates(model, host, device, runtime or device.backend.value) for device in host.gpus}
     return HostRates(places | {HOST: cpu, host.cpu_device.id: cpu}, cpu, _disk_rate(model, host))
 
 
@@ -62,10 +66,10 @@ def _matches(kind: DeviceClass, device: Device, unified: bool) -> bool:
     )
 
 
-def _device_rates(model: SpeedModel, host: Host, device: Device) -> PlaceRates:
+def _device_rates(model: SpeedModel, host: Host, device: Device, runtime: str) -> PlaceRates:
     unified = any(pool.id == device.pool and pool.kind is PoolKind.UNIFIED for pool in host.pools)
     kind = device_class(model, device, unified=unified)
-    constants = model.backends.get(device.backend.value) or model.backends["vulkan"]
+    constants = model.backends.get(runtime) or model.backends["vulkan"]
     known = device.bandwidth_bytes_per_second
     flops = device.compute_flops_per_second
     rates = _rates(
@@ -73,8 +77,7 @@ def _device_rates(model: SpeedModel, host: Host, device: Device) -> PlaceRates:
         kind,
         bandwidth=known or kind.assumed_bandwidth_bytes_per_second,
         factor=model.devices.get(device.catalog_id or "", 1.0),
-        widen=(1.0 if known else model.unknown_range)
-        * (model.known_device_range if device.catalog_id in model.devices else 1.0),
+        spread=_spread(model, constants, device.catalog_id, known is not None),
         basis=Basis.DERIVED if known else Basis.ASSUMED,
     )
     return replace(
@@ -96,7 +99,7 @@ def _cpu_rates(model: SpeedModel, host: Host) -> PlaceRates:
         kind,
         bandwidth=bandwidth,
         factor=model.devices.get(device.catalog_id or "", 1.0),
-        widen=1.0 if nominal else model.unknown_range,
+        spread=_spread(model, constants, device.catalog_id, nominal is not None),
         basis=Basis.DERIVED if nominal else Basis.ASSUMED,
     )
     return replace(rates, flops_per_second=threads * model.cpu_thread_flops_per_second * constants.prompt_efficiency)
@@ -108,7 +111,7 @@ def _rates(
     *,
     bandwidth: int,
     factor: float,
-    widen: float,
+    spread: tuple[float, float],
     basis: Basis,
 ) -> PlaceRates:
     speed, overhead = bandwidth * kind.efficiency_factor / factor, kind.overhead_factor * factor
@@ -119,10 +122,19 @@ def _rates(
         expert_layer_seconds=constants.expert_layer_seconds * overhead,
         recurrent_layer_seconds=constants.recurrent_layer_seconds * overhead,
         token_seconds=constants.token_seconds * overhead,
-        range_low=constants.range_low / widen,
-        range_high=constants.range_high * widen,
+        range_low=spread[0],
+        range_high=spread[1],
         basis=basis,
     )
+
+
+def _spread(
+    model: SpeedModel, constants: BackendConstants, catalog_id: str | None, bandwidth_known: bool
+) -> tuple[float, float]:
+    """The 80 % range: narrow for devices that were measured, wide where the bandwidth is a guess."""
+    low, high = constants.known_range if catalog_id in model.devices else constants.unseen_range
+    widen = 1.0 if bandwidth_known else model.unknown_range
+    return low / widen, high * widen
 
 
 def _disk_rate(model: SpeedModel, host: Host) -> float | None:
