@@ -5,13 +5,15 @@ explained in docs/quality.md. Nothing here knows a model by name.
 """
 
 from dataclasses import dataclass
-from math import log2, sqrt
+from math import exp, log2, sqrt
 
 from stackplan.catalog import Model, QualityFigure
 from stackplan.hardware import Basis
 from stackplan.quality_tables import Metric, Prior, QualityTables, Scale
 
-_YEAR_ZERO = 2024.0  # the prior's time axis; quality.yaml's figures are fitted to it
+# The prior's axes; the numbers in quality.yaml are fitted to them.
+_YEAR_ZERO = 2024.0
+_KNEE_BILLIONS = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +42,14 @@ def quality_of(model: Model, scale: str, tables: QualityTables) -> QualityScore:
 
 
 def prior_points(model: Model, prior: Prior) -> float:
-    """Points assumed of ``model`` from its size, date, family and kinds alone."""
+    """Points assumed of ``model`` from its size, date, family and kinds alone; the formula is `Prior`'s."""
     billions = sqrt(model.parameters * max(1, model.active_parameters or model.parameters)) / 1e9
-    points = prior.base - prior.margin
-    points += prior.per_doubling * log2(max(billions, 0.01))
-    points += prior.per_year * (_year(model.released) - _YEAR_ZERO)
-    points += prior.families.get(model.family, 0.0)
-    points += max((prior.kinds[kind] for kind in model.suits if kind in prior.kinds), default=prior.kinds.get("*", 0.0))
-    return min(prior.ceiling, max(prior.floor, points))
+    doublings = log2(max(billions, 0.001) / _KNEE_BILLIONS)
+    z = prior.base + doublings * (prior.per_doubling_small if doublings < 0 else prior.per_doubling_large)
+    z += prior.per_year * (_year(model.released) - _YEAR_ZERO)
+    z += prior.families.get(model.family, 0.0)
+    z += max((prior.kinds[kind] for kind in model.suits if kind in prior.kinds), default=0.0)
+    return min(prior.ceiling, max(prior.floor, 100.0 / (1.0 + exp(-z)) - prior.margin))
 
 
 def _from_figures(model: Model, rule: Scale, tables: QualityTables, prior: float) -> QualityScore | None:

@@ -59,13 +59,15 @@ class Bridge:
 class Prior:
     """What is assumed of a model without figures.
 
-    points = ``base`` + ``per_doubling`` x log2(billions) + ``per_year`` x (years since 2024.0) + the offsets of
-    its family and kinds - ``margin``, held within ``floor`` and ``ceiling``. Billions are the geometric mean of
-    all and active parameters, which is the parameters themselves for a dense model.
+    z = ``base`` + slope x log2(billions / 8) + ``per_year`` x (years since 2024.0) + the offsets of its family and
+    kinds, where the slope is ``per_doubling_small`` below 8 billion and ``per_doubling_large`` above; points =
+    100 / (1 + exp(-z)) - ``margin``, held within ``floor`` and ``ceiling``. Billions are the geometric mean of all and
+    active parameters, which is the parameters themselves for a dense model. Of several kinds the largest offset counts.
     """
 
     base: float
-    per_doubling: float
+    per_doubling_small: float
+    per_doubling_large: float
     per_year: float
     margin: float = 0.0
     floor: float = 1.0

@@ -19,6 +19,7 @@ Figure = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 Speed = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Slots = Annotated[int, Field(ge=1, le=256)]
+Slope = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Tier = Literal["hot", "warm", "cold"]
 ArchitectureClass = Literal["encoder", "recurrent", "hybrid", "mixture-of-experts", "dense"]
@@ -142,14 +143,15 @@ class BridgeRecord(_OnCurve):
 class PriorRecord(Record):
     """See `stackplan.quality_tables.Prior`."""
 
-    base: Figure
-    per_doubling: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
-    per_year: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+    base: Annotated[float, Field(ge=-20, le=20, allow_inf_nan=False)]
+    per_doubling_small: Slope
+    per_doubling_large: Slope
+    per_year: Slope
     margin: Points = 0.0
     floor: Points = 1.0
     ceiling: Points = 100.0
-    families: dict[Name, Figure] = {}
-    kinds: dict[str, Figure] = {}
+    families: dict[Name, Annotated[float, Field(ge=-20, le=20, allow_inf_nan=False)]] = {}
+    kinds: dict[Name, Annotated[float, Field(ge=-20, le=20, allow_inf_nan=False)]] = {}
     note: str = ""
 
 
