@@ -47,8 +47,10 @@ def _letters(values: tuple[int, ...]) -> Row:
 def _numbers(row: Row) -> tuple[int, ...]:
     """The numbers that `_letters` wrote."""
     distinct, text = row
+    if len(distinct) == 1:
+        return tuple(distinct) * len(text)
     named = {chr(_FIRST_LETTER + place): value for place, value in enumerate(distinct)}
-    return tuple([named[letter] for letter in text])
+    return tuple(map(named.__getitem__, text))
 
 
 def encode(catalog: Catalog) -> dict[str, Any]:

@@ -8,7 +8,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+# Control and direction characters could write to a terminal or hide one name behind another.
+_PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u{200b}-\u{200f}\u{2028}-\u{202e}\u{2066}-\u{2069}]*$"
+Text = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=_PRINTABLE)]
+Note = Annotated[str, StringConstraints(max_length=4000, pattern=_PRINTABLE)]
 # Names end up in file names, compose files and shell scripts: nothing there may need quoting.
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$")]
 Reference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:-]{0,199}$")]
@@ -70,7 +73,7 @@ class LicenceRecord(Record):
     name: Text
     commercial: bool | None
     gated: bool | None
-    note: str = ""
+    note: Note = ""
 
 
 class TokenizerRecord(Record):
@@ -88,7 +91,7 @@ class QualityRecord(Record):
     date: Month
     source: Text
     confidence: Confidence = "high"
-    note: str = ""
+    note: Note = ""
 
 
 class EmbeddingRecord(Record):
@@ -106,11 +109,11 @@ class SourceRecord(Record):
 
     identity: Text
     parameters: Text
-    context: str = ""
-    licence: str = ""
-    architecture: str = ""
-    sizes: str = ""
-    ollama: str = ""
+    context: Note = ""
+    licence: Note = ""
+    architecture: Note = ""
+    sizes: Note = ""
+    ollama: Note = ""
 
 
 def _hyperparameter(value: Any) -> Any:
@@ -150,12 +153,12 @@ class ArtifactRecord(Record):
     importance_matrix: bool = False
     architecture: dict[str, Hyperparameter] = {}
     file: FilePattern | None = None
-    revision: str = ""
+    revision: Note = ""
     projectors: dict[FileName, Gibibytes] = {}
     projector_bytes: Count | None = None
     includes_projector: bool = False
     engines: list[Identifier] | None = None
-    size_note: str = ""
+    size_note: Note = ""
 
     @property
     def offered(self) -> tuple[str, ...]:
@@ -200,7 +203,7 @@ class RoleRecord(Record):
     architecture_classes: list[Text] = []
     quality_floor: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] = 0.0
     checks: list[Identifier] = []
-    source: str = ""
+    source: Note = ""
 
 
 class RolesFile(Record):
@@ -233,7 +236,7 @@ class ModelRecord(Record):
     quality: list[QualityRecord] = []
     sources: SourceRecord
     date: Month
-    notes: str = ""
+    notes: Note = ""
 
     @model_validator(mode="after")
     def _plausible(self) -> Self:
@@ -248,7 +251,7 @@ class FamilyFile(Record):
     """One file of ``catalog/models``."""
 
     family: Identifier
-    about: str = ""
+    about: Note = ""
     models: Annotated[list[ModelRecord], Field(min_length=1)]
 
 
@@ -268,7 +271,7 @@ class EngineRecord(Record):
     reads_split_files: bool = True
     source: Text
     date: Month
-    notes: str = ""
+    notes: Note = ""
 
 
 class EnginesFile(Record):
