@@ -124,7 +124,8 @@ def attention_peak(layer: Layer, architecture: Architecture, batch: Batch) -> in
     if not batch.flash_attention:
         copied = 0 if batch.flash is Flash.OFF else HALF_BYTES * cells * batch.streams * layer.v_width
         return width * cells * layer.heads + queries + copied
-    return queries + _scratch_bytes(layer, cells, batch)
+    projected = width * layer.kv_heads * (layer.head_length_k + layer.head_length_v)
+    return max(query + projected, queries + _scratch_bytes(layer, cells, batch))
 
 
 def _encoder_peak(layer: Layer, architecture: Architecture, batch: Batch) -> int:
@@ -175,10 +176,13 @@ def indexer_bytes(layer: Layer, batch: Batch) -> int:
     return round(_INDEXER_TABLES * FLOAT_BYTES * batch.tokens * batch.cells) if scored else 0
 
 
-def layer_peak(layer: Layer, architecture: Architecture, batch: Batch) -> int:
-    """The widest phase of one block; branches that run side by side keep one more embedding alive."""
+def layer_peak(layer: Layer, architecture: Architecture, batch: Batch, *, is_last: bool = False) -> int:
+    """The widest phase of one block; branches that run side by side keep one more embedding alive.
+
+    After the last attention only the rows that become output go on.
+    """
     embedding = architecture.embedding_length
-    feed_forward = feed_forward_peak(layer, embedding, batch.tokens)
+    feed_forward = feed_forward_peak(layer, embedding, batch.output_rows if is_last else batch.tokens)
     if layer.parallel:
         feed_forward += FLOAT_BYTES * batch.tokens * embedding
     attention = attention_peak(layer, architecture, batch)
@@ -230,14 +234,15 @@ _RECURRENT = Layout(device=4, host=4, cpu=5, repeats=(2, 3))
 _ENCODER = Layout(device=2, host=5, cpu=5, repeats=(1, 1))
 
 
-def phases(architecture: Architecture, layers: tuple[Layer, ...], batch: Batch) -> Phases:
-    """The widest phase over ``layers`` (one of each kind) and what lives beside it."""
+def phases(architecture: Architecture, layers: tuple[Layer, ...], last: Layer, batch: Batch) -> Phases:
+    """The widest phase over ``layers`` (each kind before the last block) and ``last``, with what lives beside it."""
     embedding = FLOAT_BYTES * batch.tokens * architecture.embedding_length
-    beside = embedding if any(layer.parallel for layer in layers) else 0
+    beside = embedding if last.parallel else 0
+    peaks = [layer_peak(layer, architecture, batch) for layer in layers]
     return Phases(
         inputs=mask_bytes(batch) + transposed_index_bytes(architecture, batch),
         embedding=embedding,
-        peak=max((layer_peak(layer, architecture, batch) for layer in layers), default=0),
+        peak=max(*peaks, layer_peak(last, architecture, batch, is_last=True), 0),
         logits=logit_bytes(architecture, batch) + beside,
         layout=_layout(architecture),
     )

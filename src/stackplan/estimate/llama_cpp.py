@@ -36,6 +36,8 @@ class Prepared:
     weights: WeightTable
     table: places.LayerTable
     kinds: tuple[Layer, ...]
+    before_last: tuple[Layer, ...]
+    last: Layer
     sliding_window: int
 
 
@@ -60,11 +62,14 @@ def prepare(architecture: Architecture, weights: WeightTable) -> Prepared:
     """Everything about a model that no option changes."""
     table = places.layer_table(architecture, weights)
     sliding = any(layer.attention is Attention.SLIDING for layer in architecture.layers)
+    trunk = [layer for layer in architecture.layers if not layer.prediction] or list(architecture.layers)
     return Prepared(
         architecture=architecture,
         weights=weights,
         table=table,
         kinds=tuple(kind.layer for kind in table.kinds),
+        before_last=tuple(dict.fromkeys(trunk[:-1])),
+        last=trunk[-1],
         sliding_window=architecture.sliding_window if sliding else 0,
     )
 
@@ -163,7 +168,7 @@ def _buffers(
     batch: compute.Batch,
     shares: tuple[places.Share, ...],
 ) -> compute.Buffers:
-    phase = compute.phases(prepared.architecture, prepared.kinds, batch)
+    phase = compute.phases(prepared.architecture, prepared.before_last, prepared.last, batch)
     if not shares:
         return compute.host_only(phase)
     first = shares[0].start
