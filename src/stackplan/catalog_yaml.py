@@ -7,25 +7,46 @@ place. Every mistake is a `UserError` with file, line and field.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from stackplan.catalog_files import CatalogFile
 from stackplan.catalog_schema import EngineRecord, EnginesFile, FamilyFile, ModelRecord, RoleRecord, RolesFile
-from stackplan.strict_yaml import Document, parse_yaml
+from stackplan.errors import UserError
+from stackplan.strict_yaml import Document, FieldPath, parse_yaml
 from stackplan.yaml_schema import checked
 
 HINT = "docs/catalog.md lists the fields"
 
-RecordT = TypeVar("RecordT")
+
+class Named(Protocol):
+    """What every record has."""
+
+    @property
+    def id(self) -> str:
+        """Its name, unique among its kind."""
+        ...
+
+
+RecordT = TypeVar("RecordT", bound=Named)
 
 
 @dataclass(frozen=True, slots=True)
 class Located(Generic[RecordT]):
-    """A record, the file that holds it and the family it is filed under."""
+    """A record, where it stands in which file, and the family it is filed under."""
 
     record: RecordT
-    path: Path
+    document: Document
+    location: FieldPath
     family: str = ""
+
+    @property
+    def path(self) -> Path:
+        """The file that holds the record."""
+        return self.document.path
+
+    def error(self, field: FieldPath, message: str, hint: str) -> UserError:
+        """A `UserError` that names file, line and field of the record."""
+        return self.document.error((*self.location, *field), message, hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,32 +67,47 @@ def parse_catalog(files: Iterable[CatalogFile]) -> CatalogRecords:
         document = parse_yaml(file.content, file.path)
         if file.is_model_family:
             family = checked(document, FamilyFile, HINT)
-            _merge(models, file, document, "models", [Located(m, file.path, family.family) for m in family.models])
+            _merge(models, file, _located(document, "models", family.models, family.family))
         elif file.path.name == "engines.yaml":
-            found = checked(document, EnginesFile, HINT).engines
-            _merge(engines, file, document, "engines", [Located(engine, file.path) for engine in found])
+            _merge(engines, file, _located(document, "engines", checked(document, EnginesFile, HINT).engines))
         else:
-            listed = checked(document, RolesFile, HINT).roles
-            _merge(roles, file, document, "roles", [Located(role, file.path) for role in listed])
-    return CatalogRecords(_in_order(models), _in_order(engines), _in_order(roles))
+            _merge(roles, file, _located(document, "roles", checked(document, RolesFile, HINT).roles))
+    records = CatalogRecords(_in_order(models), _in_order(engines), _in_order(roles))
+    _check_engines(records)
+    return records
 
 
-def _merge(
-    known: dict[str, tuple[int, Located[Any]]],
-    file: CatalogFile,
-    document: Document,
-    section: str,
-    records: list[Located[Any]],
-) -> None:
+def _located(document: Document, section: str, records: list[RecordT], family: str = "") -> list[Located[RecordT]]:
+    """``records`` with their places in ``document``."""
+    return [Located(record, document, (section, index), family) for index, record in enumerate(records)]
+
+
+def _merge(known: dict[str, tuple[int, Located[RecordT]]], file: CatalogFile, records: list[Located[RecordT]]) -> None:
     """Add ``records`` to ``known`` unless an earlier folder has them; the same folder must not say it twice."""
-    for index, located in enumerate(records):
+    for located in records:
         name = located.record.id
-        earlier = known.get(name)
-        if earlier is None:
-            known[name] = (file.folder, located)
-        elif earlier[0] == file.folder:
-            message = f"{name!r} is already defined in {earlier[1].path}"
-            raise document.error((section, index, "id"), message, hint="rename one of the two records")
+        folder, earlier = known.setdefault(name, (file.folder, located))
+        if folder == file.folder and earlier is not located:
+            raise located.error(
+                ("id",), f"{name!r} is already defined in {earlier.path}", "rename one of the two records"
+            )
+
+
+def _check_engines(records: CatalogRecords) -> None:
+    """Every engine that a record names must exist."""
+    known = {located.record.id for located in records.engines}
+    for role in records.roles:
+        _check_names(role, ("engines",), role.record.engines, known)
+    for model in records.models:
+        for index, place in enumerate(model.record.artifacts):
+            _check_names(model, ("artifacts", index, "engines"), place.engines or [], known)
+
+
+def _check_names(located: Located[Any], field: FieldPath, names: list[str], known: set[str]) -> None:
+    """Refuse a name that is not known."""
+    for name in names:
+        if name not in known:
+            raise located.error(field, f"unknown engine {name!r}", f"choose one of {', '.join(sorted(known))}")
 
 
 def _in_order(known: dict[str, tuple[int, Located[RecordT]]]) -> tuple[Located[RecordT], ...]:
