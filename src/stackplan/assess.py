@@ -1,0 +1,152 @@
+"""What a configuration takes of a host and how fast it is: estimates by place turned into bytes by pool.
+
+Remembers what many configurations share: buffers and caches depend on the shape and not on the quantisation, speed
+not on the context. Everything asked twice is answered once.
+"""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from stackplan.configuration import Configuration
+from stackplan.estimate.engines import estimate_serving
+from stackplan.estimate.speed import decode
+from stackplan.estimate.speed_model import SpeedModel
+from stackplan.estimate.speed_rates import HostRates, host_rates
+from stackplan.estimate.speed_traffic import Workload, workload
+from stackplan.hardware import Host, PoolKind
+from stackplan.problem import Take, Tier
+from stackplan.serving import HOST, Demand, Estimate, SpeedEstimate, Unestimable
+
+# Speeds are compared with this much text already read: a short working session, far from the limits of a cache.
+KV_DEPTH_TOKENS = 4096
+_CHAT = "chat"
+
+
+class Assess(Protocol):
+    """What options need to know of a configuration."""
+
+    def takes(self, configuration: Configuration) -> "Taken | Unestimable":
+        """Bytes per pool as an affine function of slots."""
+
+    def speed(self, configuration: Configuration) -> SpeedEstimate | None:
+        """Tokens per second of one stream; None where that means nothing or nobody knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolTaken:
+    """Bytes taken from one pool: ``fixed + per_slot * slots``; ``weights_bytes`` of it are weights."""
+
+    pool: str
+    fixed_bytes: int
+    per_slot_bytes: int
+    weights_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a configuration takes, pool by pool."""
+
+    pools: tuple[PoolTaken, ...]
+
+    def for_tier(self, tier: Tier, host: Host) -> tuple[Take, ...]:
+        """The takes of one tier. A WARM instance's weights stay mapped in host RAM, where loading finds them.
+
+        On a unified pool they need not: the mapped pages are the loaded ones.
+        """
+        host_pool = host.host_pool
+        if tier != "warm" or host_pool.kind is PoolKind.UNIFIED:
+            return tuple(Take(taken.pool, taken.fixed_bytes, taken.per_slot_bytes) for taken in self.pools)
+        weights = sum(taken.weights_bytes for taken in self.pools)
+        return tuple(
+            Take(taken.pool, taken.fixed_bytes - taken.weights_bytes, taken.per_slot_bytes, weights)
+            if taken.pool == host_pool.id
+            else Take(taken.pool, taken.fixed_bytes, taken.per_slot_bytes)
+            for taken in self.pools
+        )
+
+
+@dataclass(slots=True)
+class HostAssessor:
+    """`Assess` for one host, by the estimators."""
+
+    host: Host
+    model: SpeedModel
+    rates: HostRates
+    _workloads: dict[str, Workload] = field(default_factory=dict)
+    _speeds: dict[tuple[str, str, object], SpeedEstimate | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, host: Host, model: SpeedModel) -> "HostAssessor":
+        """An assessor of ``host`` that has not been asked anything yet."""
+        return cls(host, model, host_rates(model, host))
+
+    def takes(self, configuration: Configuration) -> Taken | Unestimable:
+        """Bytes per pool for one and more slots, never less than the engine takes.
+
+        Two slots tell the slope; buffers that grow with the larger of two parts are convex, so that four slots
+        bound the slope from above.
+        """
+        one, two, four = (self.estimate(configuration, slots) for slots in (1, 2, 4))
+        for answer in (one, two, four):
+            if isinstance(answer, Unestimable):
+                return answer
+        assert isinstance(one, Estimate)  # noqa: S101  (for the type checker; the loop returned anything else)
+        assert isinstance(two, Estimate)  # noqa: S101
+        assert isinstance(four, Estimate)  # noqa: S101
+        return Taken(tuple(self._pool_taken(pool, one, two, four) for pool in self._pools(one)))
+
+    def estimate(self, configuration: Configuration, slots: int) -> Estimate | Unestimable:
+        """What the engine takes, place by place, with so many slots."""
+        return estimate_serving(
+            configuration.engine,
+            configuration.model,
+            configuration.artifact,
+            configuration.serving(slots),
+            configuration.placement,
+            self.host.devices,
+            vision=configuration.vision,
+        )
+
+    def speed(self, configuration: Configuration) -> SpeedEstimate | None:
+        """Decode speed of one stream at `KV_DEPTH_TOKENS`; None for what does not decode."""
+        if configuration.mode != _CHAT or configuration.artifact.weights is None:
+            return None
+        key = (configuration.artifact.id, configuration.kv_type, configuration.placement)
+        if key not in self._speeds:
+            self._speeds[key] = decode(
+                self.model,
+                self.rates,
+                self._workload(configuration),
+                configuration.serving(1),
+                configuration.placement,
+                KV_DEPTH_TOKENS,
+            )
+        return self._speeds[key]
+
+    def pool_of(self, place: str) -> str:
+        """The pool that a place of an estimate draws on."""
+        return self.host.host_pool.id if place == HOST else self.host.device(place).pool
+
+    def by_pool(self, estimate: Estimate) -> dict[str, list[Demand]]:
+        """The estimate's demands by pool; a unified pool has those of both sides."""
+        pools: dict[str, list[Demand]] = {}
+        for demand in estimate.demands:
+            pools.setdefault(self.pool_of(demand.place), []).append(demand)
+        return pools
+
+    def _pools(self, estimate: Estimate) -> list[str]:
+        return sorted(self.by_pool(estimate))
+
+    def _pool_taken(self, pool: str, one: Estimate, two: Estimate, four: Estimate) -> PoolTaken:
+        first, second, fourth = (
+            sum(demand.total_bytes for demand in self.by_pool(estimate).get(pool, ())) for estimate in (one, two, four)
+        )
+        slope = max(second - first, -(-(fourth - first) // 3), 0)
+        weights = sum(demand.weights_bytes for demand in self.by_pool(one)[pool])
+        return PoolTaken(pool, first - slope, slope, weights)
+
+    def _workload(self, configuration: Configuration) -> Workload:
+        artifact, shape = configuration.artifact, configuration.model.architecture
+        if artifact.id not in self._workloads and shape is not None and artifact.weights is not None:
+            self._workloads[artifact.id] = workload(shape, artifact.weights, artifact.quantisation)
+        return self._workloads[artifact.id]

@@ -1,0 +1,63 @@
+"""One way to run one artifact, before anybody asks what it takes: the point of the option space."""
+
+from dataclasses import dataclass
+
+from stackplan.catalog import Artifact, Model
+from stackplan.serving import Placement, Serving
+
+# Embedding and reranking read a whole text in one micro-batch (llama.cpp refuses longer ones).
+WHOLE_TEXT_MODES = frozenset({"embedding", "rerank"})
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """An artifact in an engine with a context per slot, a KV type, a placement; with its eyes if ``vision``."""
+
+    model: Model
+    artifact: Artifact
+    engine: str
+    mode: str
+    context_tokens: int
+    kv_type: str
+    placement: Placement
+    vision: bool = False
+
+    @property
+    def base(self) -> str:
+        """The instance that the configuration is one form of: the same weights in the same engine, for one mode."""
+        return f"{self.artifact.id}@{self.engine}/{self.mode}"
+
+    @property
+    def name(self) -> str:
+        """A name that no other configuration has, and that sorts sensibly."""
+        eyes = "+vision" if self.vision else ""
+        return f"{self.base}{eyes}|{place_name(self.placement)}|{self.context_tokens:07d}|{self.kv_type}"
+
+    @property
+    def disk_bytes(self) -> int:
+        """Bytes of its files."""
+        return self.artifact.file_bytes + (self.artifact.projector_bytes if self.vision else 0)
+
+    def serving(self, slots: int) -> Serving:
+        """What the engine is asked: ``slots`` requests at a time, each with its own context."""
+        whole = self.mode in WHOLE_TEXT_MODES
+        total = self.context_tokens * slots
+        return Serving(
+            context_tokens=total,
+            slots=slots,
+            kv_type_k=self.kv_type,
+            kv_type_v=self.kv_type,
+            micro_batch_tokens=self.context_tokens if whole else 512,
+            batch_tokens=self.context_tokens if whole else 2048,
+            output_rows="batch" if whole else "slots",
+        )
+
+
+def place_name(placement: Placement) -> str:
+    """A placement as people say it: ``gpu0``, ``cpu``, ``gpu0+gpu1``, ``gpu0 with 24 expert layers in RAM``."""
+    if placement.is_cpu:
+        return "cpu"
+    cards = "+".join(placement.devices)
+    if placement.cpu_expert_layers:
+        return f"{cards} with {placement.cpu_expert_layers} expert layers in RAM"
+    return cards if placement.gpu_layers is None else f"{cards} with {placement.gpu_layers} layers"

@@ -1,0 +1,67 @@
+"""Where weights could go on a host: one card, the CPU, a split over cards, layers or experts in host memory.
+
+Order is preference: what comes first wins ties. A model goes over several cards or partly into host memory only in
+ways that llama.cpp has; experts go to host memory before whole layers do, because a token touches few of them.
+"""
+
+from itertools import combinations
+
+from stackplan.architecture import Architecture
+from stackplan.hardware import Device, Host, PoolKind
+from stackplan.serving import Placement
+from stackplan.stack import Policy
+
+# Shares of blocks whose experts, or of layers that, stay in host memory: eighths are as fine as speed can be told apart.
+_EIGHTHS = tuple(eighth / 8 for eighth in range(1, 8))
+
+
+def whole_placements(host: Host, policy: Policy) -> tuple[Placement, ...]:
+    """Each card alone, each set of like cards together, and the CPU unless a GPU shares its memory."""
+    cards = tuple(Placement((device.id,)) for device in host.gpus)
+    unified = bool(host.gpus) and all(host.pool(device.pool).kind is PoolKind.UNIFIED for device in host.gpus)
+    alone = () if unified else (Placement(),)
+    return (*cards, *(_splits(host) if policy.allow_split else ()), *alone)
+
+
+def partial_placements(host: Host, architecture: Architecture, policy: Policy) -> tuple[Placement, ...]:
+    """Ways to keep part of a model in host memory, the smallest part first; none where memory is shared."""
+    if not policy.allow_partial_offload:
+        return ()
+    cards = [device.id for device in host.gpus if host.pool(device.pool).kind is PoolKind.VRAM]
+    if architecture.experts:
+        return tuple(
+            Placement((card,), cpu_expert_layers=layers) for card in cards for layers in _expert_steps(architecture)
+        )
+    return tuple(Placement((card,), gpu_layers=layers) for card in cards for layers in _layer_steps(architecture))
+
+
+def _expert_steps(architecture: Architecture) -> list[int]:
+    blocks = architecture.block_count
+    return sorted({max(1, round(blocks * share)) for share in _EIGHTHS} | {blocks})
+
+
+def _layer_steps(architecture: Architecture) -> list[int]:
+    total = architecture.block_count + 1
+    return sorted({max(1, round(total * share)) for share in _EIGHTHS}, reverse=True)
+
+
+def _splits(host: Host) -> tuple[Placement, ...]:
+    by_backend: dict[str, list[Device]] = {}
+    for device in host.gpus:
+        if host.pool(device.pool).kind is PoolKind.VRAM:
+            by_backend.setdefault(device.backend, []).append(device)
+    sets = [
+        chosen
+        for cards in by_backend.values()
+        for size in range(2, len(cards) + 1)
+        for chosen in (combinations(cards, size) if len(cards) <= 4 else [tuple(cards[:size])])
+    ]
+    return tuple(Placement(tuple(card.id for card in chosen), split=_shares(host, chosen)) for chosen in sets)
+
+
+def _shares(host: Host, cards: tuple[Device, ...]) -> tuple[float, ...]:
+    """Layers in proportion to each card's budget, as whole GiB so that twins split evenly; empty when all are equal."""
+    budgets = [host.pool(card.pool).budget_bytes for card in cards]
+    if max(budgets) - min(budgets) <= max(budgets) // 50:
+        return ()
+    return tuple(float(max(1, round(budget / 1024**3))) for budget in budgets)
