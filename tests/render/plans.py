@@ -143,7 +143,7 @@ def instance(artifact: PlannedArtifact, engine: str, port: int, **more: object) 
         "total_context_tokens": int(str(context)) * int(str(slots)),
         "kv_type": "q8_0",
         "slots": slots,
-        "tier": "HOT",
+        "tier": "hot",
         "swap_group": "",
         "placement": Placement(tuple(place)),  # type: ignore[arg-type]
         "port": port,
@@ -212,10 +212,10 @@ def single_24gb() -> Plan:
     served = (
         (instance(worker, "llama.cpp", 8101, draft_artifact=draft.id, draft_tokens=8, slots=2), ("worker", "front-door")),
         (instance(guard, "ollama", 8102, slots=4, context_tokens=4096), ("watchdog",)),
-        (instance(code, "ollama", 8103, tier="WARM", swap_group="warm-gpu0"), ("code",)),
-        (instance(eye, "llama.cpp", 8104, tier="WARM", swap_group="warm-gpu0", vision=True), ("vision",)),
-        (instance(maths, "llama.cpp", 8105, tier="WARM", swap_group="warm-gpu0"), ("math",)),
-        (instance(giant, "llama.cpp", 8106, tier="COLD", placement=Placement(("gpu0",), cpu_expert_layers=30)), ("architect",)),
+        (instance(code, "ollama", 8103, tier="warm", swap_group="warm-gpu0"), ("code",)),
+        (instance(eye, "llama.cpp", 8104, tier="warm", swap_group="warm-gpu0", vision=True), ("vision",)),
+        (instance(maths, "llama.cpp", 8105, tier="warm", swap_group="warm-gpu0"), ("math",)),
+        (instance(giant, "llama.cpp", 8106, tier="cold", placement=Placement(("gpu0",), cpu_expert_layers=30)), ("architect",)),
         (instance(nomic, "llama.cpp", 8107, place=(), mode="embedding", kv_type="f16", pooling="mean", context_tokens=2048, micro_batch_tokens=2048), ("embedding",)),
         (instance(judge, "llama.cpp", 8108, place=(), mode="rerank", kv_type="f16", context_tokens=2048, micro_batch_tokens=2048), ("reranker",)),
     )  # fmt: skip
@@ -232,7 +232,7 @@ def dual_24gb() -> Plan:
         (instance(big, "llama.cpp", 8201, place=("gpu0", "gpu1"), placement=Placement(("gpu0", "gpu1"), split=(0.45, 0.55))), ("worker",)),
         (instance(small, "ollama", 8202, place=("gpu1",), kv_type="f16"), ("watchdog",)),
         (instance(embed, "ollama", 8203, place=("gpu1",), kv_type="f16", mode="embedding", context_tokens=2048), ("embedding",)),
-        (instance(late, "llama.cpp", 8204, place=("gpu1",), tier="WARM", prediction_head=True, draft_tokens=3), ("code",)),
+        (instance(late, "llama.cpp", 8204, place=("gpu1",), tier="warm", prediction_head=True, draft_tokens=3), ("code",)),
     )  # fmt: skip
     return plan("dual-24gb", host("dual-24gb", card(0), card(1)), artifacts, served, (LLAMA_CPP, OLLAMA))
 
@@ -259,7 +259,7 @@ def apple_unified() -> Plan:
     served = (
         (instance(chat, "llama.cpp", 8401, pool="ram"), ("worker",)),
         (instance(tiny, "ollama", 8402, pool="ram"), ("watchdog",)),
-        (instance(giant, "llama.cpp", 8403, pool="ram", tier="COLD"), ("architect",)),
+        (instance(giant, "llama.cpp", 8403, pool="ram", tier="cold"), ("architect",)),
     )
     return plan("apple-unified", on, (chat, giant, tiny), served, (LLAMA_CPP, OLLAMA))
 
@@ -301,7 +301,7 @@ def services_stack() -> Plan:
             instance(local, "infinity", 8504, place=(), mode="rerank", kv_type="f16", context_tokens=512),
             ("reranker-light",),
         ),
-        (instance(speech, "speaches", 8505, mode="audio_transcription", kv_type="f16", tier="WARM"), ("speech",)),
+        (instance(speech, "speaches", 8505, mode="audio_transcription", kv_type="f16", tier="warm"), ("speech",)),
     )
     on = host("ada-example-24gb", card(0, capability="8.9"))
     artifacts = (generator, embed, judge, local, speech)

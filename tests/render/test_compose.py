@@ -93,13 +93,14 @@ def test_tiers_are_profiles_and_hot_has_none() -> None:
     services = documents(single_24gb())[0]["services"]
     assert "profiles" not in services["worker-32b"]
     assert services["giant-120b"]["profiles"] == ["cold"]
-    assert services["coder-7b"]["profiles"] == ["warm"]
+    assert services["warm-gpu0"]["profiles"] == ["warm"]
 
 
 def test_the_warm_profile_starts_one_server_of_a_swap_group() -> None:
     plan = single_24gb()
     services = documents(plan)[0]["services"]
-    assert services["warm-gpu0"]["profiles"] == ["warm-warm-gpu0"]  # coder-7b has the group's place under `warm`
+    assert services["warm-gpu0"]["profiles"] == ["warm"]
+    assert services["coder-7b"]["profiles"] == ["warm-coder-7b"]  # another engine: nothing makes the two take turns
     assert services["warm-gpu0"]["command"][-2:] == ["--models-max", "1"]
 
 

@@ -93,6 +93,13 @@ def test_no_secret_of_the_environment_reaches_a_file(plan: Plan, monkeypatch: py
     assert not any(marker in text for text in everything(plan).values())
 
 
+def test_a_tier_may_be_written_in_capitals(plan: Plan) -> None:
+    loud = replace(plan, instances=tuple(replace(one, tier=one.tier.upper()) for one in plan.instances))
+    files, same = everything(loud), everything(plan)
+    del files["plan.json"], same["plan.json"]
+    assert files == same
+
+
 def test_ports_are_refused_when_two_instances_want_one() -> None:
     plan = single_24gb()
     clashing = tuple(replace(one, port=8101) for one in plan.instances)

@@ -9,7 +9,7 @@ from stackplan.render.compose_services import bind, hardening, service, volumes_
 from stackplan.render.devices import device_identity, device_index
 from stackplan.render.documents import to_yaml
 from stackplan.render.images import program_image, server_image
-from stackplan.render.servers import Server, has_unified_gpu, is_macos, is_tegra, servers, slug
+from stackplan.render.servers import HOT, WARM, Server, has_unified_gpu, is_macos, is_tegra, servers, slug
 
 BASE = "compose.yaml"
 OVERLAYS = {Backend.CUDA: "nvidia", Backend.ROCM: "amd", Backend.VULKAN: "vulkan", Backend.SYCL: "intel"}
@@ -62,12 +62,13 @@ def _base(plan: Plan, planned: tuple[Server, ...]) -> dict[str, Any]:
 
 def _profiles(planned: tuple[Server, ...], server: Server) -> dict[str, Any]:
     """HOT starts always; ``warm`` starts one server of a swap group, because nothing makes two take turns."""
-    if server.tier == "HOT":
+    if server.tier == HOT:
         return {}
     group = server.members[0].swap_group
-    first = next(other for other in planned if other.tier == server.tier and other.members[0].swap_group == group)
-    takes_turns = server.tier == "WARM" and group and first is not server
-    return {"profiles": [f"warm-{server.id}" if takes_turns else server.tier.lower()]}
+    rivals = [other for other in planned if other.tier == WARM and other.members[0].swap_group == group]
+    if server.tier == WARM and group and server is not max(rivals, key=lambda rival: len(rival.members)):
+        return {"profiles": [f"warm-{server.id}"]}
+    return {"profiles": [server.tier]}
 
 
 def _gateway(plan: Plan) -> dict[str, Any]:

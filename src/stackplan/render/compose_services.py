@@ -8,7 +8,7 @@ from stackplan.plan import Instance, Plan, PlannedArtifact
 from stackplan.render.images import base_image, health_command
 from stackplan.render.llama_options import artifact_path, as_arguments, llama_options
 from stackplan.render.ollama_environment import ollama_environment
-from stackplan.render.servers import INFINITY, LLAMA_CPP, OLLAMA, SPEACHES, TEI, VLLM, Server
+from stackplan.render.servers import COLD, HOT, INFINITY, LLAMA_CPP, OLLAMA, SPEACHES, TEI, VLLM, WARM, Server
 
 # Compose fills in the user's own folder; weights are mounted read-only.
 MODELS_SOURCE = "${STACKPLAN_MODELS:-${HOME}/.local/share/stackplan/models}"
@@ -89,7 +89,7 @@ def _llama_cpp(plan: Plan, server: Server) -> Service:
         volumes.append(bind(f"./llama.cpp/{server.id}.ini", preset))
     else:
         command = as_arguments(llama_options(plan, server.members[0]))
-        if server.tier == "HOT":
+        if server.tier == HOT:
             command.append("--metrics")
     if any(not plan.artifact(member.artifact).files for member in server.members):
         volumes.append(_volume(server, "/cache"))
@@ -173,9 +173,9 @@ def _infinity(plan: Plan, server: Server) -> Service:
 
 def _speaches(plan: Plan, server: Server) -> Service:
     artifact = plan.artifact(server.members[0].artifact)
-    seconds = {"HOT": "-1", "WARM": "900", "COLD": "120"}[server.tier]
+    seconds = {HOT: "-1", WARM: "900", COLD: "120"}[server.tier]
     environment = {"STT_MODEL_TTL": seconds, "WHISPER__INFERENCE_DEVICE": "cuda" if server.devices else "cpu"}
-    if server.tier == "HOT":
+    if server.tier == HOT:
         environment["PRELOAD_MODELS"] = json.dumps([artifact.repository])
     # speaches reads only the hub's own cache layout, so it keeps weights in its volume and not under /models.
     return {"environment": environment, "volumes": [_volume(server, "/home/ubuntu/.cache/huggingface/hub")]}

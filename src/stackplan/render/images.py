@@ -26,13 +26,14 @@ def program_image(plan: Plan, program: str) -> str:
 
 def base_image(plan: Plan, server: Server) -> str:
     """The image that runs without any device passed in, or the device's own where the engine has no other."""
-    images = plan.engine(server.engine).images
-    return images.get("cpu") or server_image(plan, server)
+    return _cpu_image(plan, server) or server_image(plan, server)
 
 
 def server_image(plan: Plan, server: Server) -> str:
     """The image for the server's backend, the most specific first. Raises `UserError` when there is none."""
     images = plan.engine(server.engine).images
+    if server.backend is Backend.CPU and (image := _cpu_image(plan, server)):
+        return image
     for key in _image_keys(server):
         if key in images:
             return images[key]
@@ -53,10 +54,17 @@ def health_command(server: Server) -> list[str]:
 def _image_keys(server: Server) -> list[str]:
     if server.backend is Backend.CPU:
         return ["cpu"]
-    keys = [server.backend.value]
     first = server.devices[0]
+    keys = [server.backend.value, *(["intel"] if server.backend is Backend.SYCL else [])]
     if first.compute_capability:
         keys.insert(0, f"cuda-{first.compute_capability.replace('.', '')}")
     if is_tegra(first):
         keys.insert(0, "jetson")
     return keys
+
+
+def _cpu_image(plan: Plan, server: Server) -> str | None:
+    """The CPU image: one for the host's instruction set where the engine publishes several."""
+    images = plan.engine(server.engine).images
+    arm = plan.host.machine.machine.lower() in ("aarch64", "arm64")
+    return images.get("cpu-arm64" if arm else "cpu") or images.get("cpu")

@@ -8,11 +8,11 @@ from typing import Any
 from stackplan.plan import Fallback, Plan, ServedRole
 from stackplan.render.documents import to_yaml
 from stackplan.render.endpoints import Seen, base_url, fallbacks, served_name
-from stackplan.render.servers import INFINITY, OLLAMA, TEI
+from stackplan.render.servers import COLD, HOT, INFINITY, OLLAMA, TEI, WARM, tier_of
 
 REQUEST_TIMEOUT_SECONDS = 300
 _LOAD_MARGIN_SECONDS = 60
-_KEEP_ALIVE: dict[str, int | str] = {"HOT": -1, "WARM": "30m", "COLD": "2m"}  # "-1" as text is refused by Ollama
+_KEEP_ALIVE: dict[str, int | str] = {HOT: -1, WARM: "30m", COLD: "2m"}  # "-1" as text is refused by Ollama
 _KEYLESS = "not-needed"  # without any value LiteLLM sends the user's own OPENAI_API_KEY to the local server
 
 
@@ -77,7 +77,7 @@ def _local(plan: Plan, role: ServedRole, seen: Seen) -> dict[str, Any]:
     base, name = base_url(plan, role, seen), served_name(plan, role)
     if instance.engine == OLLAMA:
         provider = "ollama" if role.mode == "embedding" else "ollama_chat"
-        return {"model": f"{provider}/{name}", "api_base": base, "keep_alive": _KEEP_ALIVE[instance.tier]}
+        return {"model": f"{provider}/{name}", "api_base": base, "keep_alive": _KEEP_ALIVE[tier_of(instance)]}
     if role.mode == "rerank":
         return _rerank(instance.engine, name, base)
     # Infinity serves /embeddings at its root; the others under /v1.
@@ -95,6 +95,6 @@ def _rerank(engine: str, name: str, base: str) -> dict[str, Any]:
 def _timeout(plan: Plan, role: ServedRole) -> int:
     """Seconds to wait for an answer: a model that is not resident has to be read from disk first."""
     instance = plan.instance(role.instance)
-    if instance.tier == "HOT" or instance.speed is None or not instance.speed.load_seconds:
+    if tier_of(instance) == HOT or instance.speed is None or not instance.speed.load_seconds:
         return REQUEST_TIMEOUT_SECONDS
     return REQUEST_TIMEOUT_SECONDS + _LOAD_MARGIN_SECONDS + round(instance.speed.load_seconds)

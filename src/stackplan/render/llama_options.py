@@ -5,7 +5,7 @@ without dashes. Paths are relative to the folder that holds ``models/``, the sam
 """
 
 from stackplan.plan import Instance, Plan, PlannedArtifact
-from stackplan.render.servers import COLD_IDLE_SECONDS, WARM_IDLE_SECONDS
+from stackplan.render.servers import COLD, COLD_IDLE_SECONDS, WARM, WARM_IDLE_SECONDS, tier_of
 from stackplan.units import MIB
 
 MODELS_FOLDER = "models"
@@ -32,7 +32,7 @@ def llama_options(plan: Plan, instance: Instance) -> Options:
         "batch-size": str(max(_DEFAULT_BATCH_TOKENS, instance.micro_batch_tokens)),
         "ubatch-size": str(instance.micro_batch_tokens),
         "cache-ram": str(instance.cache_ram_bytes // MIB),
-        **_mode(instance),
+        **_mode(plan, instance),
         **_acceleration(plan, instance),
         **_idle(instance),
     }
@@ -77,13 +77,15 @@ def _placement(plan: Plan, instance: Instance) -> Options:
     return options
 
 
-def _mode(instance: Instance) -> Options:
+def _mode(plan: Plan, instance: Instance) -> Options:
     if instance.mode == "rerank":
         return {"reranking": True, "pooling": instance.pooling or "rank"}
     if instance.mode == "embedding":
         pooling: Options = {"pooling": instance.pooling} if instance.pooling else {}
         return {"embeddings": True, **pooling}
-    return {"jinja": True}
+    roles = plan.roles_of(instance.id)
+    silent: Options = {"reasoning-budget": "0"} if roles and all(role.thinking == "never" for role in roles) else {}
+    return {"jinja": True, **silent}
 
 
 def _acceleration(plan: Plan, instance: Instance) -> Options:
@@ -101,5 +103,5 @@ def _acceleration(plan: Plan, instance: Instance) -> Options:
 
 
 def _idle(instance: Instance) -> Options:
-    seconds = {"WARM": WARM_IDLE_SECONDS, "COLD": COLD_IDLE_SECONDS}.get(instance.tier)
+    seconds = {WARM: WARM_IDLE_SECONDS, COLD: COLD_IDLE_SECONDS}.get(tier_of(instance))
     return {"sleep-idle-seconds": str(seconds)} if seconds else {}

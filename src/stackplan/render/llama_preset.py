@@ -7,7 +7,7 @@ relative to the folder that holds ``models/``; the starter goes there first.
 from stackplan.plan import Plan
 from stackplan.render.documents import to_ini
 from stackplan.render.llama_options import Options, llama_options
-from stackplan.render.servers import LLAMA_CPP, Server, servers
+from stackplan.render.servers import HOT, LLAMA_CPP, Server, servers
 from stackplan.render.templates import render_template
 
 
@@ -23,7 +23,7 @@ def render(plan: Plan) -> dict[str, str]:
 
 def preset(plan: Plan, server: Server) -> str:
     """The preset file of one server."""
-    sections: dict[str, dict[str, str]] = {"*": {"load-on-startup": "true" if server.tier == "HOT" else "false"}}
+    sections: dict[str, dict[str, str]] = {"*": {"load-on-startup": "true" if server.tier == HOT else "false"}}
     for member in server.members:
         sections[member.id] = _entries(llama_options(plan, member))
     return to_ini(sections, preamble=("version = 1",), comment=";")

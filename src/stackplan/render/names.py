@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 from stackplan.errors import UserError
 from stackplan.plan import Fallback, Instance, Plan, PlannedArtifact, ServedRole
+from stackplan.render.servers import TIERS, tier_of
 from stackplan.serving import KV_TYPES
 
-TIERS = ("HOT", "WARM", "COLD")
 MODES = ("chat", "embedding", "rerank", "audio_transcription")
 POOLINGS = ("", "none", "mean", "cls", "last", "rank")
 FLASH = ("on", "off", "auto")
@@ -74,7 +74,7 @@ def _check_ports(plan: Plan) -> None:
 
 def _check_choices(instance: Instance) -> None:
     for what, value, allowed in (
-        ("tier", instance.tier, TIERS),
+        ("tier", tier_of(instance), TIERS),
         ("mode", instance.mode, MODES),
         ("KV type", instance.kv_type, KV_TYPES),
         ("pooling", instance.pooling, POOLINGS),

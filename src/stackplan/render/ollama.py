@@ -11,7 +11,7 @@ from stackplan.render.devices import visible_devices
 from stackplan.render.documents import HEADER
 from stackplan.render.endpoints import ollama_name, ollama_source
 from stackplan.render.ollama_environment import ollama_environment
-from stackplan.render.servers import OLLAMA, Server, server_of, servers
+from stackplan.render.servers import OLLAMA, TIERS, Server, server_of, servers, tier_of
 from stackplan.render.templates import render_template
 
 _EVERY_LAYER = 999
@@ -50,7 +50,7 @@ def render(plan: Plan) -> dict[str, str]:
 def rows(plan: Plan) -> list[Row]:
     """The scripts' table: one row per role, HOT first, else in the order of the plan."""
     table = [_row(plan, role) for role in _roles(plan)]
-    return sorted(table, key=lambda row: ("hot", "warm", "cold").index(row.tier))
+    return sorted(table, key=lambda row: TIERS.index(row.tier))
 
 
 def modelfile(plan: Plan, role: ServedRole) -> str:
@@ -87,7 +87,7 @@ def _row(plan: Plan, role: ServedRole) -> Row:
     return Row(
         server=server.id,
         port=server.port,
-        tier=instance.tier.lower(),
+        tier=tier_of(instance),
         mode=role.mode,
         source=ollama_source(artifact),
         name=ollama_name(role.role),

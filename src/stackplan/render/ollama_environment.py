@@ -1,8 +1,8 @@
 """Settings of an Ollama server: those that cost memory are the server's, not the model's."""
 
-from stackplan.render.servers import Server
+from stackplan.render.servers import COLD, HOT, WARM, Server
 
-KEEP_ALIVE = {"HOT": "-1", "WARM": "30m", "COLD": "2m"}
+KEEP_ALIVE = {HOT: "-1", WARM: "30m", COLD: "2m"}
 
 
 def ollama_environment(server: Server) -> dict[str, str]:

@@ -21,6 +21,7 @@ VLLM = "vllm"
 TEI = "tei"
 INFINITY = "infinity"
 SPEACHES = "speaches"
+HOT, WARM, COLD = TIERS = ("hot", "warm", "cold")
 ENGINES = (LLAMA_CPP, OLLAMA, VLLM, TEI, INFINITY, SPEACHES)
 
 # Compute capabilities that exist only in Tegra modules (Nano, TX2, Xavier, Orin, Thor), where Docker needs the nvidia
@@ -69,7 +70,7 @@ def servers(plan: Plan) -> tuple[Server, ...]:
     groups: dict[tuple[object, ...], list[Instance]] = {}
     for instance in plan.instances:
         groups.setdefault(_group_key(instance), []).append(instance)
-    ordered = sorted(groups.values(), key=lambda members: ("HOT", "WARM", "COLD").index(members[0].tier))
+    ordered = sorted(groups.values(), key=lambda members: TIERS.index(tier_of(members[0])))
     taken = set(RESERVED_IDS)
     return tuple(_server(plan, tuple(members), taken) for members in ordered)
 
@@ -77,6 +78,11 @@ def servers(plan: Plan) -> tuple[Server, ...]:
 def server_of(plan: Plan, instance_id: str) -> Server:
     """The server that runs the instance; KeyError when the plan has no such instance."""
     return {member.id: server for server in servers(plan) for member in server.members}[instance_id]
+
+
+def tier_of(instance: Instance) -> str:
+    """One of `TIERS`; plans may spell it in capitals, as people do."""
+    return instance.tier.lower()
 
 
 def is_tegra(device: Device) -> bool:
@@ -103,12 +109,12 @@ def slug(text: str) -> str:
 
 
 def _group_key(instance: Instance) -> tuple[object, ...]:
-    shares_router = instance.tier == "WARM" and instance.swap_group
+    shares_router = tier_of(instance) == WARM and instance.swap_group
     if instance.engine == LLAMA_CPP and shares_router:
         return (LLAMA_CPP, instance.swap_group, instance.placement.devices)
-    if instance.engine == OLLAMA and (shares_router or instance.tier == "HOT"):
+    if instance.engine == OLLAMA and (shares_router or tier_of(instance) == HOT):
         settings = (instance.kv_type, instance.slots, instance.flash_attention)
-        return (OLLAMA, instance.tier, instance.swap_group, instance.placement.devices, settings)
+        return (OLLAMA, tier_of(instance), instance.swap_group, instance.placement.devices, settings)
     return (instance.engine, instance.id)
 
 
@@ -125,9 +131,9 @@ def _server(plan: Plan, members: tuple[Instance, ...], taken: set[str]) -> Serve
     return Server(
         id=_unique(_wanted_id(members), taken),
         engine=first.engine,
-        tier=first.tier,
+        tier=tier_of(first),
         members=members,
-        resident=1 if first.tier == "WARM" else len(members),
+        resident=1 if tier_of(first) == WARM else len(members),
         container_port=plan.engine(first.engine).container_port,
         backend=devices[0].backend if devices else Backend.CPU,
         devices=devices,
@@ -138,7 +144,7 @@ def _wanted_id(members: tuple[Instance, ...]) -> str:
     first = members[0]
     if len(members) == 1:
         return slug(first.id)
-    return slug(first.swap_group or f"{first.engine}-{first.tier}")
+    return slug(first.swap_group or f"{first.engine}-{tier_of(first)}")
 
 
 def _unique(wanted: str, taken: set[str]) -> str:

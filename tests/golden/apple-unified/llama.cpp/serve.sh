@@ -9,8 +9,8 @@ home=${STACKPLAN_HOME:-$HOME/.local/share/stackplan}
 
 usage() {
   echo "usage: $(basename -- "$0") SERVER [more llama-server options]; SERVER is one of:" >&2
-  echo '  chat-30b-a3b  HOT  http://127.0.0.1:8401' >&2
-  echo '  giant-70b  COLD  http://127.0.0.1:8403' >&2
+  echo '  chat-30b-a3b  hot  http://127.0.0.1:8401' >&2
+  echo '  giant-70b  cold  http://127.0.0.1:8403' >&2
   exit 2
 }
 

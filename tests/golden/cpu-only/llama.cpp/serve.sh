@@ -9,8 +9,8 @@ home=${STACKPLAN_HOME:-$HOME/.local/share/stackplan}
 
 usage() {
   echo "usage: $(basename -- "$0") SERVER [more llama-server options]; SERVER is one of:" >&2
-  echo '  chat-4b  HOT  http://127.0.0.1:8301' >&2
-  echo '  embedder  HOT  http://127.0.0.1:8302' >&2
+  echo '  chat-4b  hot  http://127.0.0.1:8301' >&2
+  echo '  embedder  hot  http://127.0.0.1:8302' >&2
   exit 2
 }
 

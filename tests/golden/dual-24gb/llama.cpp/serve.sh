@@ -9,8 +9,8 @@ home=${STACKPLAN_HOME:-$HOME/.local/share/stackplan}
 
 usage() {
   echo "usage: $(basename -- "$0") SERVER [more llama-server options]; SERVER is one of:" >&2
-  echo '  big-70b  HOT  http://127.0.0.1:8201' >&2
-  echo '  unlocked-8b  WARM  http://127.0.0.1:8204' >&2
+  echo '  big-70b  hot  http://127.0.0.1:8201' >&2
+  echo '  unlocked-8b  warm  http://127.0.0.1:8204' >&2
   exit 2
 }
 

@@ -9,8 +9,8 @@ home=${STACKPLAN_HOME:-$HOME/.local/share/stackplan}
 
 usage() {
   echo "usage: $(basename -- "$0") SERVER [more llama-server options]; SERVER is one of:" >&2
-  echo '  red-8b  HOT  http://127.0.0.1:8601' >&2
-  echo '  green-8b  HOT  http://127.0.0.1:8602' >&2
+  echo '  red-8b  hot  http://127.0.0.1:8601' >&2
+  echo '  green-8b  hot  http://127.0.0.1:8602' >&2
   exit 2
 }
 

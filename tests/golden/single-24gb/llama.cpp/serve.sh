@@ -9,11 +9,11 @@ home=${STACKPLAN_HOME:-$HOME/.local/share/stackplan}
 
 usage() {
   echo "usage: $(basename -- "$0") SERVER [more llama-server options]; SERVER is one of:" >&2
-  echo '  worker-32b  HOT  http://127.0.0.1:8101' >&2
-  echo '  embedder  HOT  http://127.0.0.1:8107' >&2
-  echo '  reranker  HOT  http://127.0.0.1:8108' >&2
-  echo '  warm-gpu0  WARM  http://127.0.0.1:8104' >&2
-  echo '  giant-120b  COLD  http://127.0.0.1:8106' >&2
+  echo '  worker-32b  hot  http://127.0.0.1:8101' >&2
+  echo '  embedder  hot  http://127.0.0.1:8107' >&2
+  echo '  reranker  hot  http://127.0.0.1:8108' >&2
+  echo '  warm-gpu0  warm  http://127.0.0.1:8104' >&2
+  echo '  giant-120b  cold  http://127.0.0.1:8106' >&2
   exit 2
 }
 
