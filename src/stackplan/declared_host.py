@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from stackplan.backends import backend_of
 from stackplan.device_catalog import DeviceFacts
 from stackplan.hardware import Backend, Basis, Cpu, Device, Disk, Host, Pool, PoolKind, Reservation
 from stackplan.reservations import (
@@ -20,8 +21,6 @@ _DECLARED_MACOS = 26
 
 # Two channels of DDR4-3200: what an ordinary desktop has at least. 8 bytes x 2 channels x 3200 MT/s.
 ASSUMED_RAM_BANDWIDTH = 51_200_000_000
-
-_BACKENDS = {"nvidia": Backend.CUDA, "amd": Backend.ROCM, "apple": Backend.METAL, "intel": Backend.SYCL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +40,9 @@ class DeclaredMachine:
     id: str
     name: str
     ram_bytes: int
+    cpu: Cpu
     operating_system: str = "linux"
     machine: str = "x86_64"
-    cpu: Cpu = Cpu(model="CPU", physical_cores=None, usable_threads=8)
     ram_reserved: tuple[Reservation, ...] = ()
     disk: Disk | None = None
     notes: tuple[str, ...] = ()
@@ -92,7 +91,7 @@ def _device(facts: DeviceFacts, device_id: str, pool: str) -> Device:
     return Device(
         id=device_id,
         name=facts.name,
-        backend=_BACKENDS.get(facts.vendor, Backend.VULKAN),
+        backend=backend_of(facts.vendor, integrated=facts.unified, compute_capability=facts.compute_capability),
         pool=pool,
         vendor=facts.vendor,
         catalog_id=facts.id,

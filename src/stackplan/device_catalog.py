@@ -97,7 +97,7 @@ class DeviceCatalog:
 
 def _memory_agrees(facts: DeviceFacts, memory_bytes: int | None) -> bool:
     known = facts.capacity_bytes
-    if memory_bytes is None or known is None or facts.unified:
+    if memory_bytes is None or known is None:
         return True
     return abs(known - memory_bytes) <= _MEMORY_TOLERANCE * known
 

@@ -83,7 +83,7 @@ def _read_yaml(contents: Iterable[tuple[Path, bytes]]) -> list[dict[str, Any]]:
             if facts.id in origin:
                 raise UserError(
                     f"{path}: device {facts.id!r} is already in {origin[facts.id].name}",
-                    hint="give each device one entry; a file of the same name in your own folder replaces a bundled one",
+                    hint="give each device one entry; your own file replaces a bundled one of the same name",
                     slug="hardware-catalog-invalid",
                 )
             origin[facts.id] = path
@@ -92,4 +92,5 @@ def _read_yaml(contents: Iterable[tuple[Path, bytes]]) -> list[dict[str, Any]]:
 
 
 def _facts(row: dict[str, Any]) -> DeviceFacts:
-    return DeviceFacts(**{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()})
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
+    return DeviceFacts(**values)

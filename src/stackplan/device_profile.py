@@ -11,7 +11,7 @@ from stackplan.units import GIB, format_bytes
 
 _SMALLEST_RAM = 32 * GIB
 _MOST_DEVICES = 64
-_COUNTED = re.compile(r"(?:(\d{1,3})\s*[xX×]\s*)?(\S+)")
+_COUNTED = re.compile(r"(?:(\d{1,3})\s*[xX]\s*)?(\S+)")
 _SIZE_SUFFIX = re.compile(r"(?P<base>.+)-(?P<gib>\d{1,4})gb")
 _CORES_SUFFIX = re.compile(r"-\d+c")
 

@@ -72,12 +72,12 @@ def read_profile(path: Path, *, ram_bytes: int | None = None) -> Profile:
         raise document.error((), "give either host or recorded", hint=_HINT)
     try:
         host = _host(path.stem, file, ram_bytes)
-    except _UnknownDevice as error:
+    except _UnknownDeviceError as error:
         raise document.error(("host", "devices", error.index, "device"), error.problem, hint=error.hint) from None
     return Profile(path.stem, host, file.stack, _policy(file.policy), title=file.title, source=str(path))
 
 
-class _UnknownDevice(Exception):
+class _UnknownDeviceError(Exception):
     def __init__(self, index: int, problem: str, hint: str) -> None:
         super().__init__(problem)
         self.index, self.problem, self.hint = index, problem, hint
@@ -125,7 +125,7 @@ def _devices(specs: "list[DeviceSchema]") -> list[Any]:
         one = DeclaredDevice(_facts(spec.device, index), spec.memory, spec.desktop, _lines(spec.reserved))
         declared += [one] * spec.count
     if len(declared) > 1 and any(device.facts.unified for device in declared):
-        raise _UnknownDevice(0, "a unified device cannot stand beside others", "declare one unified device alone")
+        raise _UnknownDeviceError(0, "a unified device cannot stand beside others", "declare one unified device alone")
     return declared
 
 
@@ -137,7 +137,7 @@ def _facts(device_id: str, index: int) -> "DeviceFacts":
     if facts is None:
         near = ", ".join(catalog.nearest(device_id))
         hint = f"did you mean {near}?" if near else "see `stackplan profiles list --devices`"
-        raise _UnknownDevice(index, f"{device_id!r} is not in the hardware catalog", hint)
+        raise _UnknownDeviceError(index, f"{device_id!r} is not in the hardware catalog", hint)
     return facts
 
 
@@ -149,7 +149,9 @@ def _lines(specs: "list[ReservationSchema]") -> tuple[Reservation, ...]:
 def _policy(spec: "PolicySchema") -> Policy:
     given = {key: value for key, value in spec.model_dump().items() if value is not None}
     renamed = {"headroom": "headroom_bytes", "vram_override": "vram_override_bytes"}
-    values = {renamed.get(key, key): tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+    values: dict[str, Any] = {
+        renamed.get(key, key): tuple(value) if isinstance(value, list) else value for key, value in given.items()
+    }
     return Policy(**values)
 
 

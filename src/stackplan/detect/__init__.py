@@ -1,9 +1,10 @@
-"""This machine, or a recording of one, as a `Host`."""
+"""The machine at hand, or a recording of one, as a `Host`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from stackplan.detect.world import World
     from stackplan.hardware import Host
 
 
@@ -12,7 +13,22 @@ def detect_host(folder: Path | None = None) -> "Host":
 
     Raises UserError when not even the size of its memory can be told. Uses no network.
     """
-    from stackplan.detect.assemble import host_of  # noqa: PLC0415
+    from stackplan.detect.bandwidth import kept_bandwidth  # noqa: PLC0415
     from stackplan.detect.live import LiveWorld  # noqa: PLC0415
 
-    return host_of(LiveWorld(folder))
+    return read_world(LiveWorld(folder), ram_bandwidth=kept_bandwidth())
+
+
+def replay_host(probe: Path) -> "Host":
+    """The machine of a recording. Raises UserError when ``probe`` is not a sound recording."""
+    from stackplan.detect.replay import read_probe  # noqa: PLC0415
+
+    return read_world(read_probe(probe), origin="replayed")
+
+
+def read_world(world: "World", *, origin: str = "detected", ram_bandwidth: int | None = None) -> "Host":
+    """The machine that ``world`` shows, with what the hardware catalog adds."""
+    from stackplan.detect.assemble import host_of  # noqa: PLC0415
+    from stackplan.device_catalog_yaml import load_device_catalog  # noqa: PLC0415
+
+    return host_of(world, load_device_catalog, origin=origin, ram_bandwidth=ram_bandwidth)

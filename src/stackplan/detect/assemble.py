@@ -1,114 +1,145 @@
-"""Readings of one world as a `Host`: devices, pools, and every line of the budget with its basis."""
+"""Readings of one world as a `Host`."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from stackplan.detect.cpu import processor
+from stackplan.detect.amd import amd_devices
+from stackplan.detect.apple import apple_devices
+from stackplan.detect.cpu import DEVICE_TREE_MODEL, processor
 from stackplan.detect.gpu import GpuReading, MemoryModel
+from stackplan.detect.identify import as_device, catalog_facts, slice_bandwidth
+from stackplan.detect.intel import intel_devices
 from stackplan.detect.memory import HostMemory, host_memory
 from stackplan.detect.nvidia import nvidia_devices
+from stackplan.detect.pools import ram_pool, unified_pool, unknown_pool, vram_pool
 from stackplan.detect.storage import storage
+from stackplan.detect.surroundings import surroundings
+from stackplan.detect.windows import windows_devices
 from stackplan.detect.world import World
-from stackplan.device_catalog import DeviceCatalog, DeviceFacts
-from stackplan.device_catalog_yaml import load_device_catalog
+from stackplan.device_catalog import DeviceCatalog
 from stackplan.errors import UserError
-from stackplan.hardware import Backend, Basis, Cpu, Device, Host, Pool, PoolKind, Reservation
-from stackplan.reservations import HELD_BY_OTHERS, cuda_reserve, system_reserve, vram_headroom
+from stackplan.hardware import Backend, Cpu, Device, Host, Pool
+from stackplan.units import format_bytes
 
 # Two channels of DDR4-3200: what an ordinary desktop has at least.
-_ASSUMED_RAM_BANDWIDTH = 51_200_000_000
+ASSUMED_RAM_BANDWIDTH = 51_200_000_000
 
 
-def host_of(world: World, origin: str = "detected") -> Host:
-    """The machine that ``world`` shows. Raises UserError when not even its memory can be told."""
+def host_of(
+    world: World,
+    load_catalog: Callable[[], DeviceCatalog],
+    *,
+    origin: str = "detected",
+    ram_bandwidth: int | None = None,
+) -> Host:
+    """The machine that ``world`` shows; ``ram_bandwidth`` is what was measured on it, bytes per second.
+
+    Raises UserError when not even its memory can be told.
+    """
     memory = host_memory(world)
     if memory is None:
         raise UserError(
             "the size of this machine's memory cannot be told",
-            hint="declare the machine: stackplan plan --host FILE (docs/detect.md)",
+            hint="declare the machine in a profile; docs/detect.md shows one",
             slug="memory-unknown",
         )
-    gpus = nvidia_devices(world)
-    cpu = replace(processor(world), bandwidth_bytes_per_second=_ASSUMED_RAM_BANDWIDTH)
-    notes = ["memory bandwidth assumed: two channels of DDR4-3200, 51.2 GB/s; detect --measure-bandwidth tells it"]
-    catalog = load_device_catalog() if gpus else DeviceCatalog(())
-    devices, pools = [], []
-    for number, reading in enumerate(gpus):
-        name = f"gpu{number}"
-        facts = _facts(catalog, reading)
-        notes += [f"{name}: {note}" for note in reading.notes]
-        if reading.memory_model is MemoryModel.DEDICATED and reading.total_bytes:
-            pools.append(_vram_pool(name, reading))
-            devices.append(_device(name, name, reading, facts))
-    pools.append(_ram_pool(memory))
-    devices.append(
-        Device("cpu", cpu.model, Backend.CPU, "ram", bandwidth_bytes_per_second=cpu.bandwidth_bytes_per_second)
-    )
+    readings, notes = usable_readings(_all_readings(world, memory))
+    # The catalog is read only where there is something to look up: a machine without a GPU starts faster.
+    catalog = load_catalog() if readings or world.read_text(DEVICE_TREE_MODEL) else DeviceCatalog(())
+    gpus, pools = _devices(readings, memory, catalog)
+    cpu, cpu_notes = _processor(world, catalog, gpus, ram_bandwidth)
+    host_pool = pools[-1].id
+    device = Device("cpu", cpu.model, Backend.CPU, host_pool, bandwidth_bytes_per_second=cpu.bandwidth_bytes_per_second)
     disks = storage(world)
     return Host(
         id="this-machine",
-        name=_name(cpu, gpus),
+        name=" + ".join(dict.fromkeys(gpu.name for gpu in gpus)) or cpu.model,
         operating_system=world.system,
         machine=world.machine,
         cpu=cpu,
-        devices=tuple(devices),
+        devices=(*gpus, device),
         pools=tuple(pools),
         disk=disks[0] if disks else None,
+        disks=disks,
         origin=origin,
-        driver=next((reading.driver for reading in gpus if reading.driver), ""),
-        notes=tuple(notes),
+        driver=next((reading.driver for reading in readings if reading.driver), ""),
+        notes=(*_memory_notes(world, memory), *notes, *cpu_notes),
     )
 
 
-def _name(cpu: Cpu, gpus: list[GpuReading]) -> str:
-    return " + ".join(dict.fromkeys(reading.name for reading in gpus)) or cpu.model
+def _all_readings(world: World, memory: HostMemory) -> list[GpuReading]:
+    if world.system == "linux":
+        return [*nvidia_devices(world), *amd_devices(world, memory.physical_bytes), *intel_devices(world)]
+    return [*nvidia_devices(world), *windows_devices(world), *apple_devices(world)]
 
 
-def _facts(catalog: DeviceCatalog, reading: GpuReading) -> DeviceFacts | None:
-    return catalog.match(
-        driver_name=reading.name,
-        pci_id=reading.pci_id,
-        pci_revision=reading.pci_revision,
-        memory_bytes=reading.total_bytes,
-        gpu_cores=reading.gpu_cores,
-    )
+def usable_readings(readings: list[GpuReading]) -> tuple[list[GpuReading], list[str]]:
+    """What a plan may use, and notes: an integrated GPU is left out beside a discrete one and where it is too old.
+
+    Memory of two GPUs is never added up; of several integrated ones the first counts.
+    """
+    discrete = [reading for reading in readings if not reading.integrated]
+    integrated = [reading for reading in readings if reading.integrated]
+    chosen = discrete or [reading for reading in integrated if reading.memory_model is not MemoryModel.UNKNOWN][:1]
+    notes = [f"{_label(number, reading)}: {note}" for number, reading in enumerate(chosen) for note in reading.notes]
+    for reading in integrated:
+        if reading not in chosen:
+            reasons = reading.notes if not discrete else ()
+            because = "; ".join(reasons) or "not used beside a discrete card"
+            notes.append(f"{reading.name}: {because}")
+    return chosen, notes
 
 
-def _device(name: str, pool: str, reading: GpuReading, facts: DeviceFacts | None) -> Device:
-    return Device(
-        id=name,
-        name=reading.name,
-        backend=reading.backend,
-        pool=pool,
-        vendor=reading.vendor,
-        uuid=reading.uuid,
-        catalog_id=facts.id if facts else None,
-        bandwidth_bytes_per_second=(facts and facts.bandwidth_bytes_per_second) or reading.bandwidth_bytes_per_second,
-        compute_flops_per_second=facts.compute_flops_per_second if facts else None,
-        compute_capability=reading.compute_capability or (facts.compute_capability if facts else None),
-        architecture=facts.architecture if facts else None,
-        multiprocessors=reading.multiprocessors or (facts.multiprocessors if facts else None),
-        pcie_bytes_per_second=reading.pcie_bytes_per_second,
-        display_attached=reading.display_attached,
-    )
+def _label(number: int, reading: GpuReading) -> str:
+    return f"gpu{number} {reading.name}"
 
 
-def _vram_pool(name: str, reading: GpuReading) -> Pool:
-    total = reading.total_bytes or 0
-    lines = [cuda_reserve(total, reading.compute_capability), vram_headroom(total)]
-    held = total - (reading.reserved_bytes or 0) - (reading.free_bytes or 0) if reading.free_bytes is not None else 0
-    if held > 0:
-        who = ", ".join(holder.name for holder in reading.holders[:4])
-        lines.append(Reservation(HELD_BY_OTHERS, held, Basis.MEASURED, who or "total less free"))
-    return Pool(name, PoolKind.VRAM, total, tuple(lines))
+def _devices(
+    readings: Iterable[GpuReading], memory: HostMemory, catalog: DeviceCatalog
+) -> tuple[list[Device], list[Pool]]:
+    """Devices and pools; the last pool is the one that the CPU draws on."""
+    devices: list[Device] = []
+    pools: list[Pool] = []
+    host_pool = ram_pool(memory)
+    for number, reading in enumerate(readings):
+        name = f"gpu{number}"
+        facts = catalog_facts(catalog, reading, memory.physical_bytes)
+        if reading.memory_model is MemoryModel.SHARED:
+            host_pool = unified_pool(reading, memory)
+            pool_id = host_pool.id
+        else:
+            pools.append(_own_pool(name, reading, facts.memory_bytes if facts and reading.slice_of else None))
+            pool_id = name
+        devices.append(as_device(name, pool_id, reading, facts, slice_bandwidth(catalog, reading)))
+    return devices, [*pools, host_pool]
 
 
-def _ram_pool(memory: HostMemory) -> Pool:
-    held = memory.total_bytes - memory.available_bytes - memory.hugepages_bytes
-    lines = []
-    if memory.hugepages_bytes:
-        lines.append(Reservation("huge pages", memory.hugepages_bytes, Basis.MEASURED, "set aside by the kernel"))
-    if held > 0:
-        lines.append(Reservation(HELD_BY_OTHERS, held, Basis.MEASURED, "total less available"))
-    if reserve := system_reserve(memory.total_bytes, memory.total_bytes, max(0, held)):
-        lines.append(reserve)
-    return Pool("ram", PoolKind.RAM, memory.total_bytes, tuple(lines))
+def _own_pool(name: str, reading: GpuReading, slice_bytes: int | None) -> Pool:
+    """The pool of a device with its own memory; a slice whose driver is mute has what its profile always has."""
+    capacity = reading.total_bytes or slice_bytes
+    if capacity is None:
+        return unknown_pool(name, "; ".join(reading.notes) or "not told")
+    return vram_pool(name, reading, capacity)
+
+
+def _processor(
+    world: World, catalog: DeviceCatalog, gpus: list[Device], measured: int | None
+) -> tuple[Cpu, tuple[str, ...]]:
+    """The CPU with its memory bandwidth: measured, of the unified chip, of a known board, or assumed."""
+    cpu = processor(world)
+    unified = next((gpu.bandwidth_bytes_per_second for gpu in gpus if gpu.pool == "unified"), None)
+    board = catalog.match(driver_name=cpu.model.split(" Rev ")[0])
+    known = measured or unified or (board.bandwidth_bytes_per_second if board else None)
+    notes = () if known else ("memory bandwidth assumed: two channels of DDR4-3200, 51.2 GB/s",)
+    return replace(cpu, bandwidth_bytes_per_second=known or ASSUMED_RAM_BANDWIDTH), notes
+
+
+def _memory_notes(world: World, memory: HostMemory) -> list[str]:
+    notes = [f"runs in {place}" for place in surroundings(world)]
+    if memory.limited:
+        notes.append(
+            f"the control group allows {format_bytes(memory.total_bytes)} of {format_bytes(memory.physical_bytes)}"
+        )
+    if memory.swap_bytes:
+        notes.append(f"swap of {format_bytes(memory.swap_bytes)} is not planned with")
+    return notes

@@ -2,8 +2,11 @@
 
 from stackplan.detect.cgroup import cpu_quota, cpuset
 from stackplan.detect.numbers import id_list, integer, key_values
+from stackplan.detect.sysctl import sysctl
 from stackplan.detect.world import World
 from stackplan.hardware import Cpu
+
+DEVICE_TREE_MODEL = "/proc/device-tree/model"
 
 # What inference kernels choose code by: the kernel's flag -> the name that engines use.
 _INSTRUCTION_SETS = {
@@ -93,16 +96,11 @@ def _instruction_sets(flags: str) -> tuple[str, ...]:
 
 
 def _device_tree_model(world: World) -> str:
-    return (world.read_text("/proc/device-tree/model") or "").strip("\0 \n")
-
-
-def sysctl(world: World, *names: str) -> dict[str, str]:
-    """Values of the system's variables by name; one program start for all of them."""
-    return key_values(world.run(("sysctl", *names)).stdout)
+    return (world.read_text(DEVICE_TREE_MODEL) or "").strip("\0 \n")
 
 
 def _darwin(world: World) -> Cpu:
-    rows = sysctl(world, "machdep.cpu.brand_string", "hw.physicalcpu", "hw.logicalcpu", "hw.optional.arm")
+    rows = sysctl(world)
     sets = ["neon"] if world.machine == "arm64" else []
     sets += [name for key, name in _DARWIN_FEATURES.items() if rows.get(f"hw.optional.arm.{key}") == "1"]
     threads = integer(rows.get("hw.logicalcpu")) or len(world.affinity() or ()) or 1

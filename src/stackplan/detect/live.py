@@ -1,4 +1,4 @@
-"""This machine as a `World`: reads files, starts programs, asks the driver. No network."""
+"""The machine at hand as a `World`: reads files, starts programs, asks the driver. No network."""
 
 import os
 import platform
@@ -30,13 +30,16 @@ class LiveWorld:
 
     @property
     def system(self) -> str:
+        """`World.system`."""
         return platform.system().lower()
 
     @property
     def machine(self) -> str:
+        """`World.machine`."""
         return _MACHINES.get(platform.machine(), platform.machine())
 
     def read_text(self, path: str) -> str | None:
+        """`World.read_text`, up to `MAX_TEXT_BYTES`."""
         try:
             with Path(path).open("rb") as stream:
                 return stream.read(MAX_TEXT_BYTES).decode("utf-8", errors="replace")
@@ -44,12 +47,14 @@ class LiveWorld:
             return None
 
     def list(self, path: str) -> tuple[str, ...]:
+        """`World.list`."""
         try:
             return tuple(sorted(os.listdir(path)))  # noqa: PTH208  (names only)
         except OSError:
             return ()
 
     def run(self, command: tuple[str, ...]) -> CommandResult:
+        """`World.run`; the program and its children are killed at the limit."""
         program = shutil.which(command[0])
         if program is None:
             return ABSENT
@@ -67,11 +72,13 @@ class LiveWorld:
         return _finish(process)
 
     def nvml(self) -> dict[str, Any] | None:
+        """`World.nvml`."""
         from stackplan.detect import nvml  # noqa: PLC0415
 
         return nvml.snapshot() if nvml.driver_is_plausible(self.system) else None
 
     def disk(self, mount: str) -> DiskUsage | None:
+        """`World.disk`."""
         try:
             usage = shutil.disk_usage(mount)
         except OSError:
@@ -79,6 +86,7 @@ class LiveWorld:
         return DiskUsage(usage.total, usage.free) if usage.total else None
 
     def memory(self) -> MemoryCounters | None:
+        """`World.memory`."""
         if self.system == "linux":
             return None
         import psutil  # noqa: PLC0415  (Linux does not need it)
@@ -87,15 +95,18 @@ class LiveWorld:
         return MemoryCounters(counters.total, counters.available, psutil.swap_memory().total)
 
     def affinity(self) -> tuple[int, ...] | None:
+        """`World.affinity`."""
         if hasattr(os, "sched_getaffinity"):
             return tuple(sorted(os.sched_getaffinity(0)))
         count = os.cpu_count()
         return tuple(range(count)) if count else None
 
     def environment(self, name: str) -> str | None:
+        """`World.environment`."""
         return os.environ.get(name) if name in ENVIRONMENT_NAMES else None
 
     def storage_mount(self) -> str:
+        """`World.storage_mount`."""
         place = self._folder.absolute()
         while not place.exists() and place != place.parent:
             place = place.parent

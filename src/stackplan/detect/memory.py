@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from stackplan.detect.cgroup import memory_limit
 from stackplan.detect.numbers import integer, key_values
-from stackplan.detect.world import World
+from stackplan.detect.sysctl import sysctl
+from stackplan.detect.world import MemoryCounters, World
 from stackplan.units import KIB
 
 
@@ -49,8 +50,16 @@ def _linux(world: World) -> HostMemory | None:
 
 
 def _counters(world: World) -> HostMemory | None:
-    counters = world.memory()
+    counters = world.memory() or _darwin(world)
     if counters is None or counters.total_bytes <= 0:
         return None
     available = min(counters.available_bytes, counters.total_bytes)
     return HostMemory(counters.total_bytes, available, counters.total_bytes, swap_bytes=counters.swap_bytes)
+
+
+def _darwin(world: World) -> MemoryCounters | None:
+    """All of ``hw.memsize``, when nothing tells what is available."""
+    if world.system != "darwin":
+        return None
+    total = integer(sysctl(world).get("hw.memsize"))
+    return MemoryCounters(total, total) if total else None

@@ -2,6 +2,10 @@
 
 import re
 
+# Linux numbers at most 8192 processors and 1024 memory nodes; a longer list is no list of this machine.
+_LARGEST_ID = 8191
+_MOST_RANGES = 512
+
 _INTEGER = re.compile(r"\s*(\d{1,20})\b")
 
 
@@ -14,12 +18,10 @@ def integer(text: str | None) -> int | None:
 def id_list(text: str | None) -> tuple[int, ...]:
     """The numbers of a kernel list: ``0-3,8`` is 0, 1, 2, 3, 8. Empty when it is no list."""
     found: set[int] = set()
-    for part in (text or "").strip().split(","):
+    for part in (text or "").strip().split(",")[:_MOST_RANGES]:
         match = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", part.strip())
-        if match is None:
-            continue
-        first, last = int(match[1]), int(match[2] or match[1])
-        found.update(range(first, last + 1))
+        if match is not None:
+            found.update(range(int(match[1]), min(int(match[2] or match[1]), _LARGEST_ID) + 1))
     return tuple(sorted(found))
 
 

@@ -3,61 +3,85 @@
 "Not Supported", "N/A" and "Insufficient Permissions" are states: the device stays, its memory is unknown, never 0.
 """
 
+import re
+from dataclasses import replace
 from typing import Any
 
 from stackplan.detect.gpu import GpuReading, Holder, MemoryModel
+from stackplan.detect.nvidia_smi import smi_rows
+from stackplan.detect.tegra import Board, tegra_board
+from stackplan.detect.visibility import visible
 from stackplan.detect.world import World
 from stackplan.hardware import Backend
 
-# Usable bytes per second and lane, after encoding, by PCIe generation.
+# Usable MB/s of one lane, after encoding, by PCIe generation.
 _PCIE_LANE = {1: 250, 2: 500, 3: 985, 4: 1969, 5: 3938, 6: 7563}
 
-# FP32 units per multiprocessor by major compute capability (CUDA C++ Programming Guide, table of capabilities).
+# FP32 units per multiprocessor by compute capability, major or exact (CUDA C++ Programming Guide).
 _CORES_PER_MULTIPROCESSOR = {
-    "5": 128,
     "6.0": 64,
+    "8.0": 64,
+    "5": 128,
     "6": 128,
     "7": 64,
-    "8.0": 64,
     "8": 128,
     "9": 128,
     "10": 128,
-    "11": 128,
     "12": 128,
 }
+
+# Parts whose memory is the system's, by the exact name their drivers use. Only these: a lost card or a MIG parent also
+# says "Not Supported" and is not unified (gpustat#PR179). GB10 and Jetson do not report, N1X reports too little.
+_UNIFIED_NAMES = frozenset(
+    {"NVIDIA GB10", "NVIDIA N1X", "Orin (nvgpu)", "Thor (nvgpu)", "NVIDIA Thor", "Xavier (nvgpu)"}
+)
+
+_PROFILE = re.compile(r"\bMIG (\S+)$")
 
 
 def nvidia_devices(world: World) -> list[GpuReading]:
     """Every NVIDIA device or MIG slice that this process may see."""
-    answers = world.nvml()
-    readings: list[GpuReading] = []
-    if answers is not None:
-        for row in answers.get("devices", []):
-            readings += _from_nvml(row, str(answers.get("driver_version", "")))
-    return readings
+    board = tegra_board(world)
+    answers = world.nvml() or {}
+    rows = answers.get("devices") or smi_rows(world)
+    driver = answers.get("driver_version") or ""
+    readings = [reading for row in rows for reading in _readings(row, driver, board)]
+    if not readings and board is not None:
+        readings = [_board_reading(board)]
+    return visible(world, readings)
 
 
-def _from_nvml(row: dict[str, Any], driver: str) -> list[GpuReading]:
+def _readings(row: dict[str, Any], driver: str, board: Board | None) -> list[GpuReading]:
     if "error" in row:
-        return [
-            GpuReading(
-                "nvidia", "NVIDIA GPU", Backend.CUDA, MemoryModel.UNKNOWN, notes=(f"the driver says {row['error']}",)
-            )
+        note = f"the driver says {row['error']}"
+        return [GpuReading("nvidia", "NVIDIA GPU", Backend.CUDA, MemoryModel.UNKNOWN, notes=(note,))]
+    card = _card(row, driver or row.get("driver_version", ""))
+    if row.get("mig"):
+        return [_slice(card, part) for part in row.get("slices", [])] or [
+            replace(card, notes=("MIG is on without a slice",))
         ]
-    memory = row.get("memory", {})
+    if _is_unified(row, board):
+        return [_unified(card, board)]
+    return [card]
+
+
+def _card(row: dict[str, Any], driver: str) -> GpuReading:
+    memory = row.get("memory") or {}
     total = memory.get("total") or None
     notes = () if total else (f"the driver does not tell the memory: {memory.get('state', 'no answer')}",)
-    reading = GpuReading(
+    if row.get("ecc"):
+        notes = (*notes, "ECC is on")
+    return GpuReading(
         vendor="nvidia",
-        name=row.get("name", "NVIDIA GPU"),
+        name=row.get("name") or "NVIDIA GPU",
         backend=Backend.CUDA,
         memory_model=MemoryModel.DEDICATED if total else MemoryModel.UNKNOWN,
         total_bytes=total,
         free_bytes=memory.get("free") if total else None,
         reserved_bytes=memory.get("reserved") if total else None,
-        uuid=row.get("uuid", ""),
-        pci_address=row.get("pci_address", ""),
-        pci_id=row.get("pci_id", ""),
+        uuid=row.get("uuid") or "",
+        pci_address=row.get("pci_address") or "",
+        pci_id=row.get("pci_id") or "",
         compute_capability=row.get("compute_capability"),
         multiprocessors=_multiprocessors(row.get("cores"), row.get("compute_capability")),
         bandwidth_bytes_per_second=_bandwidth(row.get("memory_bus_bits"), row.get("memory_clock_mhz")),
@@ -67,7 +91,63 @@ def _from_nvml(row: dict[str, Any], driver: str) -> list[GpuReading]:
         holders=_holders(row.get("processes", [])),
         notes=notes,
     )
-    return [reading]
+
+
+def _slice(card: GpuReading, part: dict[str, Any]) -> GpuReading:
+    """A MIG slice as a device of its own; what its parent says about memory (nothing) does not matter."""
+    memory = part.get("memory") or {}
+    total = memory.get("total") or None
+    name = part.get("name") or f"{card.name} MIG"
+    profile = _PROFILE.search(name)
+    return replace(
+        card,
+        name=name,
+        uuid=part.get("uuid") or "",
+        memory_model=MemoryModel.DEDICATED if total else MemoryModel.UNKNOWN,
+        total_bytes=total,
+        free_bytes=memory.get("free") if total else None,
+        reserved_bytes=0,
+        multiprocessors=part.get("multiprocessors"),
+        bandwidth_bytes_per_second=None,
+        slice_of=card.name,
+        slice_profile=profile[1] if profile else "",
+        holders=_holders(part.get("processes", [])),
+        notes=() if total else (f"the driver does not tell the slice's memory: {memory.get('state', 'no answer')}",),
+    )
+
+
+def _is_unified(row: dict[str, Any], board: Board | None) -> bool:
+    name = row.get("name") or ""
+    told = bool((row.get("memory") or {}).get("total"))
+    return bool(row.get("integrated")) or name in _UNIFIED_NAMES or (board is not None and not told)
+
+
+def _unified(card: GpuReading, board: Board | None) -> GpuReading:
+    """The system's memory is the device's; the driver's own number is missing or too small."""
+    names = tuple(filter(None, (card.name, board.model if board else "", board.part if board else "")))
+    return replace(
+        card,
+        memory_model=MemoryModel.SHARED,
+        total_bytes=None,
+        free_bytes=None,
+        reserved_bytes=None,
+        integrated=True,
+        pcie_bytes_per_second=None,
+        catalog_names=names,
+        notes=(),
+    )
+
+
+def _board_reading(board: Board) -> GpuReading:
+    """A Jetson in whose container neither library nor program is to be found."""
+    return GpuReading(
+        vendor="nvidia",
+        name=board.model or board.part,
+        backend=Backend.CUDA,
+        memory_model=MemoryModel.SHARED,
+        integrated=True,
+        catalog_names=tuple(filter(None, (board.model, board.part))),
+    )
 
 
 def _multiprocessors(cores: int | None, capability: str | None) -> int | None:

@@ -20,7 +20,7 @@ def driver_is_plausible(system: str) -> bool:
 def snapshot() -> dict[str, Any] | None:
     """Everything that detection wants to know, or None when the library cannot be used."""
     try:
-        import pynvml  # noqa: PLC0415  (only with a driver)
+        import pynvml  # type: ignore[import-untyped]  # noqa: PLC0415  (only with a driver)
     except ImportError:
         return None
     _prefer_wsl_library(pynvml)

@@ -1,0 +1,76 @@
+"""Display devices of Linux by their sysfs folders: identity, link and whether a screen hangs on them."""
+
+import re
+from dataclasses import dataclass
+
+from stackplan.detect.numbers import integer, key_values
+from stackplan.detect.world import World
+
+_DRM = "/sys/class/drm"
+_CARD = re.compile(r"card\d{1,3}")
+
+# GT/s of a link -> usable MB/s of one lane after encoding.
+_LANE = {"2.5": 250, "5.0": 500, "8.0": 985, "16.0": 1969, "32.0": 3938, "64.0": 7563}
+
+
+@dataclass(frozen=True, slots=True)
+class DisplayDevice:
+    """One card of /sys/class/drm. ``driver`` is the kernel's: amdgpu, xe, i915, nvidia."""
+
+    card: str
+    folder: str
+    driver: str
+    vendor_id: str
+    device_id: str
+    revision: str
+    address: str
+    display_attached: bool | None
+    pcie_bytes_per_second: int | None
+
+    @property
+    def pci_id(self) -> str:
+        """``vendor:device`` as the hardware catalog writes it; empty when unknown."""
+        return f"{self.vendor_id}:{self.device_id}" if self.vendor_id and self.device_id else ""
+
+
+def display_devices(world: World) -> list[DisplayDevice]:
+    """Every card in the order of its number; connectors and render nodes are not cards."""
+    names = world.list(_DRM)
+    cards = sorted((name for name in names if _CARD.fullmatch(name)), key=lambda name: int(name[4:]))
+    return [_device(world, card, names) for card in cards]
+
+
+def _device(world: World, card: str, names: tuple[str, ...]) -> DisplayDevice:
+    folder = f"{_DRM}/{card}/device"
+    event = key_values(world.read_text(f"{folder}/uevent"), "=")
+    vendor, _, device = event.get("PCI_ID", "").lower().partition(":")
+    return DisplayDevice(
+        card=card,
+        folder=folder,
+        driver=event.get("DRIVER", ""),
+        vendor_id=_hexadecimal(world, f"{folder}/vendor") or vendor,
+        device_id=_hexadecimal(world, f"{folder}/device") or device,
+        revision=_hexadecimal(world, f"{folder}/revision"),
+        address=event.get("PCI_SLOT_NAME", ""),
+        display_attached=_display(world, card, names),
+        pcie_bytes_per_second=_link(world, folder),
+    )
+
+
+def _hexadecimal(world: World, path: str) -> str:
+    text = (world.read_text(path) or "").strip().lower().removeprefix("0x")
+    return text if re.fullmatch(r"[0-9a-f]{1,8}", text) else ""
+
+
+def _display(world: World, card: str, names: tuple[str, ...]) -> bool | None:
+    states = [world.read_text(f"{_DRM}/{name}/status") for name in names if name.startswith(f"{card}-")]
+    told = [state.strip() for state in states if state]
+    return ("connected" in told) if told else None
+
+
+def _link(world: World, folder: str) -> int | None:
+    """The widest and fastest link of card and slot; an idle card lowers the current one."""
+    speed = (world.read_text(f"{folder}/max_link_speed") or "").split(" ")[0]
+    width = integer(world.read_text(f"{folder}/current_link_width"))
+    lane = _LANE.get(speed)
+    return lane * width * 10**6 if lane and width else None

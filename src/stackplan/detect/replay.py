@@ -1,0 +1,181 @@
+"""A recorded machine as a `World`. The archive is read in memory, within bounds, and never unpacked to disk."""
+
+import gzip
+import io
+import json
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stackplan.detect.recording import FILES_FOLDER, FORMAT, FORMAT_VERSION, PROBE_NAME
+from stackplan.detect.world import ABSENT, MAX_TEXT_BYTES, CommandResult, DiskUsage, MemoryCounters
+from stackplan.errors import UserError
+
+MAX_ARCHIVE_BYTES = 16 * 1024 * 1024
+MAX_UNPACKED_BYTES = 64 * 1024 * 1024
+MAX_MEMBERS = 20_000
+MAX_PROBE_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayWorld:
+    """Answers what was recorded; what was not recorded is absent."""
+
+    system: str = "linux"
+    machine: str = "x86_64"
+    files: Mapping[str, str] = field(default_factory=dict)
+    lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    commands: Mapping[tuple[str, ...], CommandResult] = field(default_factory=dict)
+    library: dict[str, Any] | None = None
+    disks: Mapping[str, DiskUsage] = field(default_factory=dict)
+    counters: MemoryCounters | None = None
+    processors: tuple[int, ...] | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    mount: str = "/"
+
+    def read_text(self, path: str) -> str | None:
+        """`World.read_text`."""
+        return self.files.get(path)
+
+    def list(self, path: str) -> tuple[str, ...]:
+        """`World.list`; names of recorded files below ``path`` count as listed."""
+        start = path.rstrip("/") + "/"
+        below = {name[len(start) :].split("/")[0] for name in self.files if name.startswith(start)}
+        return tuple(sorted(below | set(self.lists.get(path, ()))))
+
+    def run(self, command: tuple[str, ...]) -> CommandResult:
+        """`World.run`."""
+        return self.commands.get(command, ABSENT)
+
+    def nvml(self) -> dict[str, Any] | None:
+        """`World.nvml`."""
+        return self.library
+
+    def disk(self, mount: str) -> DiskUsage | None:
+        """`World.disk`."""
+        return self.disks.get(mount)
+
+    def memory(self) -> MemoryCounters | None:
+        """`World.memory`."""
+        return self.counters
+
+    def affinity(self) -> tuple[int, ...] | None:
+        """`World.affinity`."""
+        return self.processors
+
+    def environment(self, name: str) -> str | None:
+        """`World.environment`."""
+        return self.variables.get(name)
+
+    def storage_mount(self) -> str:
+        """`World.storage_mount`."""
+        return self.mount
+
+
+def read_probe(path: Path) -> ReplayWorld:
+    """The world in the recording at ``path``. Raises UserError when it is not a sound recording."""
+    try:
+        with path.open("rb") as stream:
+            packed = stream.read(MAX_ARCHIVE_BYTES + 1)
+    except OSError as error:
+        reason = error.strerror or "cannot be read"
+        raise UserError(
+            f"{path}: {reason}", hint="check the path and its permissions", slug="unreadable-file"
+        ) from None
+    if len(packed) > MAX_ARCHIVE_BYTES:
+        raise _unsound(path, f"larger than {MAX_ARCHIVE_BYTES} bytes")
+    try:
+        return _world(path, _members(path, packed))
+    except (tarfile.TarError, gzip.BadGzipFile, EOFError, OSError, ValueError, OverflowError, MemoryError) as error:
+        raise _unsound(path, f"is not a whole tar.gz archive ({type(error).__name__})") from None
+
+
+def _members(path: Path, packed: bytes) -> dict[str, bytes]:
+    """Regular files by name, read through a bound on everything that is unpacked."""
+    import zlib  # noqa: PLC0415
+
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(packed)) as stream:
+            unpacked = stream.read(MAX_UNPACKED_BYTES + 1)
+    except zlib.error:
+        raise _unsound(path, "is not a whole tar.gz archive (damaged)") from None
+    if len(unpacked) > MAX_UNPACKED_BYTES:
+        raise _unsound(path, f"unpacks to more than {MAX_UNPACKED_BYTES} bytes")
+    found: dict[str, bytes] = {}
+    with tarfile.open(fileobj=io.BytesIO(unpacked), mode="r:") as archive:
+        for number, entry in enumerate(archive):
+            if number >= MAX_MEMBERS:
+                raise _unsound(path, f"holds more than {MAX_MEMBERS} files")
+            _keep(path, archive, entry, found)
+    return found
+
+
+def _keep(path: Path, archive: tarfile.TarFile, entry: tarfile.TarInfo, found: dict[str, bytes]) -> None:
+    name = entry.name.removeprefix("./")
+    if entry.isdir():
+        return
+    bound = MAX_PROBE_BYTES if name == PROBE_NAME else MAX_TEXT_BYTES
+    if not entry.isfile() or ".." in name.split("/") or name.startswith("/") or name in found:
+        raise _unsound(path, f"holds {name[:80]!r}, which no recording holds")
+    content = archive.extractfile(entry)
+    if entry.size > bound or content is None:
+        raise _unsound(path, f"{name[:80]} is larger than {bound} bytes")
+    data = content.read(bound + 1)
+    if len(data) != entry.size:
+        raise _unsound(path, f"{name[:80]} is cut short")
+    found[name] = data
+
+
+def _world(path: Path, members: dict[str, bytes]) -> ReplayWorld:
+    from stackplan.detect.probe_schema import Probe  # noqa: PLC0415  (pydantic)
+
+    probe = _probe(path, members.get(PROBE_NAME), Probe)
+    start = FILES_FOLDER + "/"
+    files = {
+        name[len(FILES_FOLDER) :]: data.decode("utf-8", "replace")
+        for name, data in members.items()
+        if name.startswith(start)
+    }
+    memory = probe.memory
+    return ReplayWorld(
+        system=probe.system,
+        machine=probe.machine,
+        files=files,
+        lists={folder: tuple(names) for folder, names in probe.lists.items()},
+        commands={
+            tuple(entry.command): CommandResult(entry.status, entry.returncode, entry.stdout)
+            for entry in probe.commands
+        },
+        library=probe.library(),
+        disks={mount: DiskUsage(*sizes) for mount, sizes in probe.disks.items()},
+        counters=MemoryCounters(*memory) if memory else None,
+        processors=tuple(probe.affinity) if probe.affinity is not None else None,
+        variables=probe.environment,
+        mount=probe.storage_mount,
+    )
+
+
+def _probe(path: Path, data: bytes | None, schema: Any) -> Any:
+    from pydantic import ValidationError  # noqa: PLC0415  (pydantic)
+
+    if data is None:
+        raise _unsound(path, f"holds no {PROBE_NAME}")
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError):
+        raise _unsound(path, f"{PROBE_NAME} is not JSON") from None
+    if isinstance(content, dict) and content.get("format") == FORMAT and content.get("version") != FORMAT_VERSION:
+        raise _unsound(path, f"has version {str(content.get('version'))[:20]} of the format, not {FORMAT_VERSION}")
+    try:
+        return schema.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        field_name = ".".join(map(str, first["loc"]))[:200]
+        raise _unsound(path, f"{PROBE_NAME}: {field_name}: {first['msg']}") from None
+
+
+def _unsound(path: Path, problem: str) -> UserError:
+    hint = "record the machine again with `stackplan detect --record probe.tar.gz`; docs/detect.md tells the format"
+    return UserError(f"{path}: {problem}", hint=hint, slug="bad-probe")
