@@ -8,7 +8,7 @@ output phases. Each phase below counts the tensors alive in it, read from the gr
 Symbols: E, F, Q are float32 activations of n tokens: embedding, feed-forward and query width.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stackplan.architecture import Architecture, Attention, Layer
 from stackplan.estimate.kv_cache import CacheShape, Flash, cell_bytes
@@ -19,8 +19,7 @@ HALF_BYTES = 2
 INDEX_BYTES = 8
 # Tables of tokens x cells that an indexer holds at once.
 _INDEXER_TABLES = 4.5
-# With pipelining every input exists four times: on the first device, on those after it, and in host memory.
-_PIPELINE_COPIES, _FIRST_EMBEDDINGS, _LATER_EMBEDDINGS, _OUTPUT_EMBEDDINGS, _PIPELINE_HOST_EMBEDDINGS = 4, 16, 11, 9, 10
+_PIPELINE_COPIES = 4  # with pipelining every input exists so often
 # A recurrent layer holds its input projection, gate, convolution and output, and the states before and after.
 _RECURRENT_WIDTHS_HOST, _RECURRENT_WIDTHS_DEVICE, _RECURRENT_STATES = 5.0, 4.2, 2
 
@@ -215,40 +214,57 @@ class Phases:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How many embeddings of all tokens stay alive: on a single device, in its host, on the CPU alone.
+    """How many embeddings of all tokens stay alive beside a phase, by where it is computed.
 
-    ``repeats`` says how often a pipeline's first and later devices hold the widest phase.
+    ``device`` and ``host`` are a single device and the host beside it, ``cpu`` the CPU alone; ``first``, ``later``,
+    ``output`` and ``pipeline_host`` the parts of a pipeline. ``repeats`` says how often a pipeline's first and later
+    devices hold the widest phase. ``wide_queries`` adds what queries are wider than embeddings.
     """
 
     device: int
     host: int
     cpu: int
-    repeats: tuple[int, int]
+    first: int
+    later: int
+    output: int
+    pipeline_host: int
+    repeats: tuple[int, int] = (1, 1)
+    wide_queries: bool = False
 
 
 # Token, embedding and mixed inputs, the residual and its copy.
-_DECODER = Layout(device=4, host=4, cpu=5, repeats=(1, 1))
+_DECODER = Layout(device=4, host=4, cpu=5, first=16, later=11, output=9, pipeline_host=10)
 # Without attention nothing separates the inputs of a block from those of the next.
-_RECURRENT = Layout(device=4, host=4, cpu=5, repeats=(2, 3))
+_RECURRENT = replace(_DECODER, repeats=(2, 3))
 # Norms come after the residual, so that it needs no copy; positions and token types are added in host memory.
-_ENCODER = Layout(device=2, host=5, cpu=5, repeats=(1, 1))
+_ENCODER = replace(_DECODER, device=2, host=5)
+# llama.cpp of June to about October 2026 (b10488, which Ollama embeds) has no mixed inputs.
+_OLDER = Layout(device=3, host=2, cpu=4, first=7, later=11, output=9, pipeline_host=5, wide_queries=True)
 
 
-def phases(architecture: Architecture, layers: tuple[Layer, ...], last: Layer, batch: Batch) -> Phases:
+def phases(
+    architecture: Architecture, layers: tuple[Layer, ...], last: Layer, batch: Batch, *, older_graph: bool = False
+) -> Phases:
     """The widest phase over ``layers`` (each kind before the last block) and ``last``, with what lives beside it."""
     embedding = FLOAT_BYTES * batch.tokens * architecture.embedding_length
     beside = embedding if last.parallel else 0
+    layout = _layout(architecture, older_graph=older_graph)
     peaks = [layer_peak(layer, architecture, batch) for layer in layers]
+    peak = max(*peaks, layer_peak(last, architecture, batch, is_last=True), 0)
+    if layout.wide_queries:
+        peak += max(0, FLOAT_BYTES * batch.tokens * last.heads * last.head_length_k - embedding)
     return Phases(
         inputs=mask_bytes(batch) + transposed_index_bytes(architecture, batch),
         embedding=embedding,
-        peak=max(*peaks, layer_peak(last, architecture, batch, is_last=True), 0),
+        peak=peak,
         logits=logit_bytes(architecture, batch) + beside,
-        layout=_layout(architecture),
+        layout=layout,
     )
 
 
-def _layout(architecture: Architecture) -> Layout:
+def _layout(architecture: Architecture, *, older_graph: bool) -> Layout:
+    if older_graph:
+        return _OLDER
     if not architecture.causal and not architecture.has_cache:
         return _ENCODER
     return _RECURRENT if architecture.is_recurrent else _DECODER
@@ -272,10 +288,10 @@ def pipelined(phase: Phases, devices: int) -> Buffers:
     """Several devices that hold every layer and work on different micro-batches at once."""
     inputs = _PIPELINE_COPIES * phase.inputs
     at_first, at_later = phase.layout.repeats
-    first = inputs + at_first * phase.peak + _FIRST_EMBEDDINGS * phase.embedding
-    later = inputs + at_later * phase.peak + _LATER_EMBEDDINGS * phase.embedding
-    output = inputs + phase.logits + _OUTPUT_EMBEDDINGS * phase.embedding
-    host = inputs + _PIPELINE_HOST_EMBEDDINGS * phase.embedding
+    first = inputs + at_first * phase.peak + phase.layout.first * phase.embedding
+    later = inputs + at_later * phase.peak + phase.layout.later * phase.embedding
+    output = inputs + phase.logits + phase.layout.output * phase.embedding
+    host = inputs + phase.layout.pipeline_host * phase.embedding
     return Buffers((first, *[later] * (devices - 2), max(later, output)), host)
 
 

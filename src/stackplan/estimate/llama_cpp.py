@@ -6,12 +6,12 @@ the solver asks tens of thousands. Checked against tests/truth (llama.cpp b11434
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from stackplan.architecture import Architecture, Attention, Layer, WeightTable
 from stackplan.estimate import compute, overhead
 from stackplan.estimate import placement as places
 from stackplan.estimate.kv_cache import (
+    CacheShape,
     Flash,
     cache_obstacle,
     cache_shape,
@@ -46,23 +46,24 @@ class Extras:
     """What is loaded beside the model: a draft, an image projector, and limits of saved prompts.
 
     ``cache_ram_bytes`` is ``--cache-ram`` in bytes, ``checkpoints`` is ``--ctx-checkpoints`` per slot.
+    ``older_graph`` asks for the buffers of the llama.cpp that Ollama embeds.
     """
 
     draft: "Prepared | None" = None
     projector_bytes: int = 0
     cache_ram_bytes: int = 0
     checkpoints: int = 0
+    older_graph: bool = False
 
 
 NOTHING = Extras()
 
 
-@lru_cache(maxsize=4096)
 def prepare(architecture: Architecture, weights: WeightTable) -> Prepared:
     """Everything about a model that no option changes."""
-    table = places.layer_table(architecture, weights)
     sliding = any(layer.attention is Attention.SLIDING for layer in architecture.layers)
     trunk = [layer for layer in architecture.layers if not layer.prediction] or list(architecture.layers)
+    table = places.layer_table(architecture, weights)
     return Prepared(
         architecture=architecture,
         weights=weights,
@@ -105,7 +106,7 @@ def estimate(
     obstacle = places.placement_obstacle(placement) or cache_obstacle(architecture, prepared.kinds, serving)
     if obstacle:
         return obstacle
-    demands = _demands(prepared, serving, placement)
+    demands = _demands(_case(prepared, serving, placement), older_graph=extras.older_graph)
     lines = _overhead(prepared, serving, placement, devices, extras)
     if extras.draft or extras.projector_bytes:
         beside = _beside(extras, serving, placement)
@@ -123,36 +124,62 @@ def estimate(
     )
 
 
-def _demands(prepared: Prepared, serving: Serving, placement: Placement) -> list[Demand]:
-    architecture, table, weights = prepared.architecture, prepared.table, prepared.weights
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One question, worked out as far as weights, cache and buffers all need it."""
+
+    prepared: Prepared
+    serving: Serving
+    placement: Placement
+    shape: CacheShape
+    shares: tuple[places.Share, ...]
+    first: int  # the first block on a device
+    padded_v: int
+    batch: compute.Batch
+
+    def held(self, start: int, stop: int, *, prediction: bool) -> tuple[int, int]:
+        """KV and state bytes of a range of blocks, with the prediction blocks' cache if it is ``prediction``'s."""
+        table = self.prepared.table
+        cache = places.cache_bytes(table, (start, stop), self.shape, self.serving, self.padded_v)
+        if prediction and self.serving.prediction_head:
+            cache += places.prediction_cache_bytes(table, self.shape, self.serving)
+        return cache, places.recurrent_bytes(table, (start, stop), self.serving)
+
+    @property
+    def output_weight_bytes(self) -> int:
+        """The output layer, and prediction blocks when they are in use."""
+        weights = self.prepared.weights
+        return weights.output_bytes + (weights.prediction_bytes if self.serving.prediction_head else 0)
+
+
+def _case(prepared: Prepared, serving: Serving, placement: Placement) -> _Case:
+    architecture, table = prepared.architecture, prepared.table
     shape = cache_shape(prepared.sliding_window, serving, never_unified=architecture.never_unified)
     shares = places.shares(table.block_count, placement) if placement.devices else ()
     first = shares[0].start if shares else table.block_count
     flash = flash_attention(architecture, prepared.kinds, serving, gpu_start=first if shares else None)
-    padded_v = table.widest_v if flash is Flash.OFF else 0
     batch = compute.worst_batch(architecture, serving, shape, flash=flash, on_gpu=bool(shares))
-    buffers = _buffers(prepared, serving, placement, batch, shares)
-    host_weights = weights.input_bytes + table.weights_before[first] + table.experts_before[first]
+    padded_v = table.widest_v if flash is Flash.OFF else 0
+    return _Case(prepared, serving, placement, shape, shares, first, padded_v, batch)
+
+
+def _demands(case: _Case, *, older_graph: bool) -> list[Demand]:
+    table, weights = case.prepared.table, case.prepared.weights
+    buffers = _buffers(case, older_graph=older_graph)
+    host_weights = weights.input_bytes + table.weights_before[case.first] + table.experts_before[case.first]
     found = []
-    for share, buffer in zip(shares, buffers.devices, strict=True):
-        on_device, on_host = places.weight_bytes(table, share, placement.cpu_expert_layers)
+    for share, buffer in zip(case.shares, buffers.devices, strict=True):
+        on_device, on_host = places.weight_bytes(table, share, case.placement.cpu_expert_layers)
         host_weights += on_host
         if share.output:
-            on_device += weights.output_bytes + weights.tied_output_bytes
-            on_device += weights.prediction_bytes if serving.prediction_head else 0
-        span = (share.start, share.stop)
-        cache = places.cache_bytes(table, span, shape, serving, padded_v)
-        if share.output and serving.prediction_head:
-            cache += places.prediction_cache_bytes(table, shape, serving)
-        found.append(Demand(share.place, on_device, cache, places.recurrent_bytes(table, span, serving), buffer))
-    if not any(share.output for share in shares):
-        host_weights += weights.output_bytes + (weights.prediction_bytes if serving.prediction_head else 0)
-    host_cache = places.cache_bytes(table, (0, first), shape, serving, padded_v)
-    if not shares and serving.prediction_head:
-        host_cache += places.prediction_cache_bytes(table, shape, serving)
-    state = places.recurrent_bytes(table, (0, first), serving)
-    output = output_bytes(architecture, serving)
-    return [Demand(HOST, host_weights, host_cache, state, buffers.host, output), *found]
+            on_device += case.output_weight_bytes + weights.tied_output_bytes
+        cache, state = case.held(share.start, share.stop, prediction=share.output)
+        found.append(Demand(share.place, on_device, cache, state, buffer))
+    on_host = not any(share.output for share in case.shares)
+    cache, state = case.held(0, case.first, prediction=on_host)
+    host_weights += case.output_weight_bytes if on_host else 0
+    output = output_bytes(case.prepared.architecture, case.serving)
+    return [Demand(HOST, host_weights, cache, state, buffers.host, output), *found]
 
 
 def output_bytes(architecture: Architecture, serving: Serving) -> int:
@@ -161,34 +188,29 @@ def output_bytes(architecture: Architecture, serving: Serving) -> int:
     return FLOAT_BYTES * row * serving.slots * (1 + serving.draft_tokens)
 
 
-def _buffers(
-    prepared: Prepared,
-    serving: Serving,
-    placement: Placement,
-    batch: compute.Batch,
-    shares: tuple[places.Share, ...],
-) -> compute.Buffers:
-    phase = compute.phases(prepared.architecture, prepared.before_last, prepared.last, batch)
+def _buffers(case: _Case, *, older_graph: bool) -> compute.Buffers:
+    prepared, batch, shares = case.prepared, case.batch, case.shares
+    architecture = prepared.architecture
+    phase = compute.phases(architecture, prepared.before_last, prepared.last, batch, older_graph=older_graph)
     if not shares:
         return compute.host_only(phase)
-    first = shares[0].start
-    if len(shares) > 1 and not first and not placement.cpu_expert_layers:
+    if len(shares) > 1 and not case.first and not case.placement.cpu_expert_layers:
         return compute.pipelined(phase, len(shares))
-    staged = _staged(prepared, serving, placement, batch, first)
-    host_peak = compute.host_peak(prepared.kinds, prepared.architecture, batch, serving, partial=first > 0)
-    single = compute.one_device(phase, staged, host_peak)
+    host_peak = compute.host_peak(prepared.kinds, architecture, batch, case.serving, partial=case.first > 0)
+    single = compute.one_device(phase, _staged(case), host_peak)
     return compute.Buffers(single.devices * len(shares), single.host)
 
 
-def _staged(prepared: Prepared, serving: Serving, placement: Placement, batch: compute.Batch, first: int) -> int:
+def _staged(case: _Case) -> int:
     """The widest phase with weights copied from host memory, when some stay there."""
-    weights = prepared.weights
-    dense = weights.largest_layer_tensor_bytes if first else 0
-    experts = weights.largest_expert_tensor_bytes if first or placement.cpu_expert_layers else 0
+    weights, architecture = case.prepared.weights, case.prepared.architecture
+    dense = weights.largest_layer_tensor_bytes if case.first else 0
+    experts = weights.largest_expert_tensor_bytes if case.first or case.placement.cpu_expert_layers else 0
     if not (dense or experts):
         return 0
-    architecture, kept = prepared.architecture, (dense, experts)
-    return max(compute.staged_peak(layer, architecture, batch, serving, kept) for layer in prepared.kinds)
+    kept = (dense, experts)
+    kinds = case.prepared.kinds
+    return max(compute.staged_peak(layer, architecture, case.batch, case.serving, kept) for layer in kinds)
 
 
 def _overhead(
