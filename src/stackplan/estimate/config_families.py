@@ -242,6 +242,11 @@ def _expert_width_is_width(config: Config, record: Record) -> None:
     record["expert_feed_forward_length"] = config["intermediate_size"]
 
 
+def _minimax(config: Config, record: Record) -> None:
+    _expert_width_is_width(config, record)
+    record["rope.dimension_count"] = config["rotary_dim"]
+
+
 def _laguna(config: Config, record: Record) -> None:
     heads = config.get("num_attention_heads_per_layer")
     if heads:
@@ -259,11 +264,13 @@ def _step35(config: Config, record: Record) -> None:
         ("attention.head_count", "num_attention_heads"),
         ("attention.head_count_kv", "num_attention_groups"),
     ):
-        own, sliding = config[name], other.get(name, config[name])
+        own = record[key]
+        sliding = other.get(name, own)
         record[key] = [sliding if kind == "sliding_attention" else own for kind in kinds]
     record["attention.sliding_window_pattern"] = [kind == "sliding_attention" for kind in kinds]
-    listed = str(config.get("moe_layers_enum") or "").split(",")
-    record["leading_dense_block_count"] = min((int(number) for number in listed if number.strip()), default=0)
+    listed = [int(number) for number in str(config.get("moe_layers_enum") or "").split(",") if number.strip()]
+    if listed:
+        record["leading_dense_block_count"] = min(listed)
     record["score_bias"] = True
 
 
@@ -319,6 +326,7 @@ ADJUSTMENTS: Final[Mapping[str, Callable[[Config, Record], None]]] = {
     "gemma3n": _gemma3n,
     "gemma4": _gemma4,
     "gpt-oss": _expert_width_is_width,
+    "minimax-m2": _minimax,
     "llama4": _llama4,
     "laguna": _laguna,
     "step35": _step35,

@@ -200,9 +200,10 @@ def _add_prediction(config: Config, record: dict[str, Any], wanted: bool | None)
     record["block_count"] += count
     if record["architecture"] == "glm4moe":
         record["prediction_embeddings"] = True
-    for value in record.values():
-        if isinstance(value, list):
-            value.extend(value[-1:] * count)
+    for key, value in record.items():
+        if isinstance(value, list) and key != "attention.indexer.types":
+            last = False if key == "attention.recurrent_layers" else value[-1]
+            value.extend([last] * count)
 
 
 def _missing(field: str) -> UserError:

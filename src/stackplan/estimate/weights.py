@@ -29,6 +29,8 @@ _INPUT_NAMES: Final = frozenset(
 # ... and counts these, though outside any block, to the first one.
 _FIRST_BLOCK_PREFIXES: Final = ("rope_", "token_embd_norm", "per_layer_model_proj", "per_layer_proj_norm")
 
+CONVERTED_FILE_TYPES: Final = frozenset({"F16", "BF16"})
+
 INPUT: Final = -1
 OUTPUT: Final = -2
 PREDICTION: Final = -3
@@ -149,7 +151,10 @@ class Prepared:
         types = quantised_types(self.found, file_type, facts=self.facts, importance_matrix=importance_matrix)
         sizes = [_sized(tensor.shape, tensor.type) for tensor in self.tensors]
         for entry, type_name in zip(self.found.entries, types, strict=True):
-            sizes[entry.tensor_index] = _sized(self.tensors[entry.tensor_index].shape, type_name)
+            tensor = self.tensors[entry.tensor_index]
+            # Files in 16 bits come from the converter, which keeps some matrices in 32 that the quantiser would not.
+            if tensor.type == "f16" or file_type not in CONVERTED_FILE_TYPES:
+                sizes[entry.tensor_index] = _sized(tensor.shape, type_name)
         tied = _tied_bytes(zip(self.tensors, sizes, strict=True)) if self.architecture.tied_embeddings else 0
         return _table(
             self.places,
