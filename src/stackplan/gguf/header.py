@@ -21,6 +21,7 @@ MAX_TEXT_BYTES: Final = 256 * 1024  # longer texts are counted and not kept; the
 MAX_KEPT_TEXT_BYTES: Final = 16 * 1024**2  # over all texts of a header
 MAX_ARRAY_ELEMENTS: Final = 4_096  # arrays per layer are kept, vocabularies are counted
 MAX_KEPT_ELEMENTS: Final = 4 * 1024**2  # over all arrays of a header
+MAX_STRINGS: Final = 4 * 1024**2  # passed over in all arrays of a header; the largest vocabularies have 1 000 000
 MAX_NESTING: Final = 4
 MAX_NESTED_ARRAYS: Final = 65_536
 MAX_DIMENSIONS: Final = 4
@@ -200,6 +201,7 @@ class _Values:
         self._cursor = cursor
         self._text_bytes = MAX_KEPT_TEXT_BYTES
         self._elements = MAX_KEPT_ELEMENTS
+        self._strings = MAX_STRINGS
         self._nested = MAX_NESTED_ARRAYS
 
     def value(self, keep: bool) -> Value:
@@ -235,6 +237,9 @@ class _Values:
 
     def _skip_flat(self, kind: int, count: int) -> None:
         if kind == _STRING:
+            self._strings -= count
+            if self._strings < 0:
+                raise malformed(f"more than {MAX_STRINGS} texts")
             self._cursor.skip_strings(count)
         else:
             self._cursor.skip(count * _layout(kind).size)

@@ -5,7 +5,6 @@ long texts are cut, so that a name cannot write to the terminal or hide behind a
 """
 
 import math
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from stackplan.units import format_bytes
 F16_BYTES = 2
 FLOAT_BYTES = 4
 _TEXT_LIMIT = 200
-_INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +41,8 @@ class TypeUse:
 
 def inert(text: str, limit: int = _TEXT_LIMIT) -> str:
     """``text`` with everything invisible written as an escape, cut to ``limit`` characters."""
-    shown = "".join(
-        _escaped(letter) if unicodedata.category(letter) in _INVISIBLE else letter for letter in text[:limit]
-    )
+    shown = "".join(letter if letter.isprintable() else _escaped(letter) for letter in text[:limit])
     return shown + ("..." if len(text) > limit else "")
-
-
-def _is_invisible(letter: str) -> bool:
-    return unicodedata.category(letter) in _INVISIBLE
 
 
 def _escaped(letter: str) -> str:
