@@ -71,7 +71,8 @@ class Layer:
 
     @property
     def _owns_no_cache(self) -> bool:
-        return self.shares_kv or self.attention in {Attention.NONE, Attention.RECURRENT}
+        kind = self.attention  # compared one by one: hashing an enum costs more than the rest of an estimate's step
+        return self.shares_kv or kind is Attention.NONE or kind is Attention.RECURRENT
 
 
 @dataclass(frozen=True, slots=True)
