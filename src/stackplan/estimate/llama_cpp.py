@@ -7,8 +7,8 @@ the solver asks tens of thousands. Checked against tests/truth (llama.cpp b11434
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stackplan.architecture import Architecture, Attention, Layer, WeightTable
-from stackplan.estimate import compute, overhead
+from stackplan.architecture import Architecture, Attention, WeightTable
+from stackplan.estimate import buffers, compute, overhead
 from stackplan.estimate import placement as places
 from stackplan.estimate.kv_cache import (
     CacheShape,
@@ -35,9 +35,7 @@ class Prepared:
     architecture: Architecture
     weights: WeightTable
     table: places.LayerTable
-    kinds: tuple[Layer, ...]
-    before_last: tuple[Layer, ...]
-    last: Layer
+    graph: compute.Graph
     sliding_window: int
 
 
@@ -61,17 +59,13 @@ NOTHING = Extras()
 
 def prepare(architecture: Architecture, weights: WeightTable) -> Prepared:
     """Everything about a model that no option changes."""
-    sliding = any(layer.attention is Attention.SLIDING for layer in architecture.layers)
-    trunk = [layer for layer in architecture.layers if not layer.prediction] or list(architecture.layers)
-    table = places.layer_table(architecture, weights)
+    graph = compute.graph_of(architecture)
     return Prepared(
         architecture=architecture,
         weights=weights,
-        table=table,
-        kinds=tuple(kind.layer for kind in table.kinds),
-        before_last=tuple(dict.fromkeys(trunk[:-1])),
-        last=trunk[-1],
-        sliding_window=architecture.sliding_window if sliding else 0,
+        table=places.layer_table(architecture, weights),
+        graph=graph,
+        sliding_window=architecture.sliding_window if graph.slides else 0,
     )
 
 
@@ -103,7 +97,7 @@ def estimate(
     architecture = prepared.architecture
     if serving.context_tokens < 1 or serving.slots < 1 or serving.micro_batch_tokens < 1:
         return Unestimable("serving-not-positive", "context, slots and micro-batch are at least 1")
-    obstacle = places.placement_obstacle(placement) or cache_obstacle(architecture, prepared.kinds, serving)
+    obstacle = places.placement_obstacle(placement) or cache_obstacle(architecture, prepared.graph.kinds, serving)
     if obstacle:
         return obstacle
     demands = _demands(_case(prepared, serving, placement), older_graph=extras.older_graph)
@@ -157,18 +151,18 @@ def _case(prepared: Prepared, serving: Serving, placement: Placement) -> _Case:
     shape = cache_shape(prepared.sliding_window, serving, never_unified=architecture.never_unified)
     shares = places.shares(table.block_count, placement) if placement.devices else ()
     first = shares[0].start if shares else table.block_count
-    flash = flash_attention(architecture, prepared.kinds, serving, gpu_start=first if shares else None)
-    batch = compute.worst_batch(architecture, serving, shape, flash=flash, on_gpu=bool(shares))
+    flash = flash_attention(architecture, prepared.graph.kinds, serving, gpu_start=first if shares else None)
+    batch = compute.worst_batch(prepared.graph, serving, shape, flash=flash, on_gpu=bool(shares))
     padded_v = table.widest_v if flash is Flash.OFF else 0
     return _Case(prepared, serving, placement, shape, shares, first, padded_v, batch)
 
 
 def _demands(case: _Case, *, older_graph: bool) -> list[Demand]:
     table, weights = case.prepared.table, case.prepared.weights
-    buffers = _buffers(case, older_graph=older_graph)
+    compute_bytes = _buffers(case, older_graph=older_graph)
     host_weights = weights.input_bytes + table.weights_before[case.first] + table.experts_before[case.first]
     found = []
-    for share, buffer in zip(case.shares, buffers.devices, strict=True):
+    for share, buffer in zip(case.shares, compute_bytes.devices, strict=True):
         on_device, on_host = places.weight_bytes(table, share, case.placement.cpu_expert_layers)
         host_weights += on_host
         if share.output:
@@ -179,7 +173,7 @@ def _demands(case: _Case, *, older_graph: bool) -> list[Demand]:
     cache, state = case.held(0, case.first, prediction=on_host)
     host_weights += case.output_weight_bytes if on_host else 0
     output = output_bytes(case.prepared.architecture, case.serving)
-    return [Demand(HOST, host_weights, cache, state, buffers.host, output), *found]
+    return [Demand(HOST, host_weights, cache, state, compute_bytes.host, output), *found]
 
 
 def output_bytes(architecture: Architecture, serving: Serving) -> int:
@@ -188,29 +182,26 @@ def output_bytes(architecture: Architecture, serving: Serving) -> int:
     return FLOAT_BYTES * row * serving.slots * (1 + serving.draft_tokens)
 
 
-def _buffers(case: _Case, *, older_graph: bool) -> compute.Buffers:
-    prepared, batch, shares = case.prepared, case.batch, case.shares
-    architecture = prepared.architecture
-    phase = compute.phases(architecture, prepared.before_last, prepared.last, batch, older_graph=older_graph)
+def _buffers(case: _Case, *, older_graph: bool) -> buffers.Buffers:
+    graph, batch, shares = case.prepared.graph, case.batch, case.shares
+    phase = buffers.phases(graph, batch, older_graph=older_graph)
     if not shares:
-        return compute.host_only(phase)
+        return buffers.host_only(phase)
     if len(shares) > 1 and not case.first and not case.placement.cpu_expert_layers:
-        return compute.pipelined(phase, len(shares))
-    host_peak = compute.host_peak(prepared.kinds, architecture, batch, case.serving, partial=case.first > 0)
-    single = compute.one_device(phase, _staged(case), host_peak)
-    return compute.Buffers(single.devices * len(shares), single.host)
+        return buffers.pipelined(phase, len(shares))
+    host_peak = buffers.host_peak(graph, batch, case.serving, partial=case.first > 0)
+    single = buffers.one_device(phase, _staged(case), host_peak)
+    return buffers.Buffers(single.devices * len(shares), single.host)
 
 
 def _staged(case: _Case) -> int:
     """The widest phase with weights copied from host memory, when some stay there."""
-    weights, architecture = case.prepared.weights, case.prepared.architecture
+    weights, graph = case.prepared.weights, case.prepared.graph
     dense = weights.largest_layer_tensor_bytes if case.first else 0
     experts = weights.largest_expert_tensor_bytes if case.first or case.placement.cpu_expert_layers else 0
     if not (dense or experts):
         return 0
-    kept = (dense, experts)
-    kinds = case.prepared.kinds
-    return max(compute.staged_peak(layer, architecture, case.batch, case.serving, kept) for layer in kinds)
+    return max(buffers.staged_peak(layer, graph, case.batch, case.serving, (dense, experts)) for layer in graph.kinds)
 
 
 def _overhead(
