@@ -1,6 +1,6 @@
 """Plan -> {path: text}: one module per target; writes nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Protocol
 
@@ -28,6 +28,7 @@ TARGETS: dict[str, tuple[str, tuple[str, ...]]] = {
     "litellm": ("litellm", ()),
     "tensorzero": ("tensorzero", ()),
     "llama.cpp": ("llama_preset", ()),
+    "routing": ("routing_table", ()),
 }
 
 
@@ -38,12 +39,12 @@ def target_names() -> tuple[str, ...]:
 
 def default_targets(plan: Plan) -> tuple[str, ...]:
     """What `apply` writes when the user names no target: native on macOS, containers elsewhere."""
-    common = ("plan", "env", "ollama", "litellm", "tensorzero", "llama.cpp")
+    common = ("plan", "env", "ollama", "litellm", "tensorzero", "llama.cpp", "routing")
     return common if is_macos(plan) else (*common, "compose")
 
 
 def render_plan(
-    plan: Plan, targets: Iterable[str] | None = None, extra: dict[str, Target] | None = None
+    plan: Plan, targets: Iterable[str] | None = None, extra: Mapping[str, Target] | None = None
 ) -> dict[str, str]:
     """Every file of the targets (default: `default_targets`) and of those they refer to, sorted by path.
 
@@ -66,7 +67,7 @@ def render_plan(
     return dict(sorted(files.items()))
 
 
-def _with_needed(chosen: tuple[str, ...], extra: dict[str, Target]) -> list[str]:
+def _with_needed(chosen: tuple[str, ...], extra: Mapping[str, Target]) -> list[str]:
     wanted: list[str] = []
     for name in chosen:
         if name not in TARGETS and name not in extra:
@@ -80,7 +81,7 @@ def _with_needed(chosen: tuple[str, ...], extra: dict[str, Target]) -> list[str]
     return wanted
 
 
-def _load(name: str, extra: dict[str, Target]) -> Target:
+def _load(name: str, extra: Mapping[str, Target]) -> Target:
     if name in extra:
         return extra[name]
     module: Target = import_module(f"stackplan.render.{TARGETS[name][0]}")

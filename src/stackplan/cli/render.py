@@ -1,0 +1,45 @@
+"""``stackplan render``: write the files of a saved plan again, for any targets."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def render(
+    plan_file: Annotated[Path, typer.Option("--plan", help="A plan that `stackplan apply` saved.")] = Path(
+        "deploy/plan.json"
+    ),
+    target: Annotated[
+        str | None, typer.Option("--target", help="Targets, separated by commas; default: those of the plan's host.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder to write, replaced whole.")] = None,
+    templates: Annotated[Path | None, typer.Option("--templates", help="A folder with your own targets.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print {path: text} instead of writing.")] = False,
+    names: Annotated[bool, typer.Option("--list", help="List the targets and stop.")] = False,
+) -> None:
+    """Write files for a saved plan: compose, gateways, scripts, units.
+
+    Your own targets are folders with a manifest.yaml and templates under ~/.config/stackplan/templates or --templates.
+    """
+    from stackplan.deploy import write_tree  # noqa: PLC0415
+    from stackplan.render import default_targets, render_plan, target_names  # noqa: PLC0415
+    from stackplan.render.saved_plan import read_plan  # noqa: PLC0415
+    from stackplan.render.user_targets import find_user_targets  # noqa: PLC0415
+
+    own = find_user_targets(templates)
+    if names:
+        typer.echo("\n".join([*target_names(), *sorted(own)]))
+        return
+    plan = read_plan(plan_file)
+    chosen = tuple(filter(None, target.split(","))) if target is not None else default_targets(plan)
+    files = render_plan(plan, chosen, own)
+    if as_json:
+        typer.echo(json.dumps(files, indent=2, ensure_ascii=False))
+        return
+    folder = out or plan_file.parent
+    write_tree(folder, files, executable=frozenset(path for path in files if path.endswith(".sh")))
+    for path in files:
+        typer.echo(f"{folder / path}")
+    typer.echo(f"{len(files)} files for {', '.join(chosen)}", err=True)

@@ -1,0 +1,75 @@
+"""The verbs render, route and pin as people run them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.render.conftest import write
+from tests.render.plans import PLANS
+
+from stackplan.deploy import read_tree
+from stackplan.plan import plan_to_json
+from stackplan.render import render_plan
+
+
+def stackplan(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "stackplan", *words]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    write(tmp_path, {"plan.json": plan_to_json(PLANS["single-24gb"])})
+    return tmp_path
+
+
+def test_render_writes_the_targets_of_a_saved_plan(saved: Path) -> None:
+    done = stackplan("render", "--plan", "plan.json", "--target", "litellm,routing", "--out", "deploy", cwd=saved)
+    assert done.returncode == 0, done.stderr
+    assert read_tree(saved / "deploy") == render_plan(PLANS["single-24gb"], ["litellm", "routing"])
+
+
+def test_render_prints_json_and_writes_nothing(saved: Path) -> None:
+    done = stackplan("render", "--plan", "plan.json", "--target", "routing", "--json", cwd=saved)
+    assert json.loads(done.stdout) == render_plan(PLANS["single-24gb"], ["routing"])
+    assert [path.name for path in saved.iterdir()] == ["plan.json"]
+
+
+def test_scripts_can_be_run(saved: Path) -> None:
+    stackplan("render", "--plan", "plan.json", "--target", "ollama", "--out", "deploy", cwd=saved)
+    done = subprocess.run([saved / "deploy/ollama/pull.sh", "--dry-run"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "would pull" in done.stderr
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[" * 100_000, '{"schema": 1}', "\x00"])
+def test_a_file_that_is_no_plan_gets_one_line(text: str, tmp_path: Path) -> None:
+    write(tmp_path, {"plan.json": text})
+    done = stackplan("render", "--plan", "plan.json", "--out", "deploy", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error[plan-unreadable]: plan.json is not a saved plan")
+    assert len(done.stderr.splitlines()) == 2
+    assert not (tmp_path / "deploy").exists()
+
+
+def test_no_plan_and_unknown_target_name_the_next_step(saved: Path) -> None:
+    assert "stackplan apply" in stackplan("render", cwd=saved).stderr
+    done = stackplan("render", "--plan", "plan.json", "--target", "helm", "--out", "d", cwd=saved)
+    assert done.returncode == 1
+    assert "compose" in done.stderr
+
+
+def test_route_says_where_and_why(saved: Path) -> None:
+    done = stackplan("route", "--plan", "plan.json", "--task", "math", cwd=saved)
+    assert done.stdout.startswith("math: math is made for math\n")
+    done = stackplan("route", "--plan", "plan.json", "--agents", "4", "--json", cwd=saved)
+    assert json.loads(done.stdout)["role"] == "watchdog"
+    assert stackplan("route", "--plan", "plan.json", "--depth", "abyssal", cwd=saved).returncode == 1
+
+
+def test_pin_needs_a_compose_file(tmp_path: Path) -> None:
+    done = stackplan("pin", str(tmp_path), cwd=tmp_path)
+    assert done.returncode == 1
+    assert "error[no-compose]" in done.stderr
