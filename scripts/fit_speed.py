@@ -40,20 +40,20 @@ START: Final[dict[str, tuple[float, ...]]] = {
     "cpu": (0.73, 20, 20, 20, 1050),
     "sycl": (0.60, 100, 100, 100, 500),
 }
+# Share of the nominal FP16 rate's time that a token waits for: only cards without fast FP16 (Pascal) decide it.
+COMPUTE: Final = {"cuda": 0.08}
 PARTS: Final = ("layer", "expert", "recurrent", "token")
 DEVIATION: Final = {
-    "efficiency": 0.15, "kv": 0.4, "layer": 0.5, "expert": 0.5, "recurrent": 0.5, "token": 0.5,
-    "class-efficiency": 0.2, "class-overhead": 0.4, "family": 0.12, "quantisation": 0.1, "device": 0.12,
+    "efficiency": 0.15, "kv": 0.2, "layer": 0.5, "expert": 0.5, "recurrent": 0.5, "token": 0.5, "compute": 0.5,
+    "class-efficiency": 0.2, "class-overhead": 0.4, "family": 0.12, "quantisation": 0.06, "device": 0.2,
 }  # fmt: skip
 # Who belongs together: memory technology and generation, not name. The bandwidth stands in when nobody knows a
 # device's own: the lower quartile of the class in the hardware facts, GB/s.
 CLASSES: Final[list[dict[str, Any]]] = [
     {"id": "nvidia-soc", "vendors": ["nvidia"], "unified": True, "assumed_bandwidth_gbps": 200},
-    {"id": "nvidia-hbm2-old", "compute_capabilities": ["6.0", "7.0"], "architectures": ["Volta"],
-     "assumed_bandwidth_gbps": 730},
-    {"id": "nvidia-hbm", "compute_capabilities": ["8.0", "9.0", "10.0", "10.3"],
-     "architectures": ["Hopper", "Blackwell Ultra"], "assumed_bandwidth_gbps": 1555},
-    {"id": "pascal", "compute_capabilities": ["6.1"], "architectures": ["Pascal", "Maxwell"],
+    {"id": "nvidia-hbm", "compute_capabilities": ["7.0", "8.0", "9.0", "10.0", "10.3"],
+     "architectures": ["Volta", "Hopper", "Blackwell Ultra"], "assumed_bandwidth_gbps": 1555},
+    {"id": "pascal", "compute_capabilities": ["6.0", "6.1"], "architectures": ["Pascal", "Maxwell"],
      "assumed_bandwidth_gbps": 192},
     {"id": "turing", "compute_capabilities": ["7.5"], "architectures": ["Turing"], "assumed_bandwidth_gbps": 320},
     {"id": "ampere", "compute_capabilities": ["8.6"], "architectures": ["Ampere"], "assumed_bandwidth_gbps": 360},
@@ -112,6 +112,11 @@ def observation(row: Row, classes: SpeedModel, supported: frozenset[str]) -> Obs
         (traffic.kv_bytes / bandwidth, ((f"kv:{backend}", -1.0), efficiency)),
         *((n * 1e-6, ((f"{part}:{backend}", 1.0), overhead)) for part, n in zip(PARTS, amounts, strict=True) if n),
     ]
+    device = row.host.gpus[0] if row.host.gpus else None
+    if backend in COMPUTE and device and device.compute_flops_per_second:
+        bits = BITS_PER_WEIGHT.get(row.work.quantisation, BITS_PER_WEIGHT["default"])
+        operations = 2 * traffic.weight_bytes * 8 / bits
+        terms.append((operations / device.compute_flops_per_second, ((f"compute:{backend}", 1.0),)))
     return Observation(
         tuple(term for term in terms if term[0] > 0),
         tuple(name for name in factor_names(row) if name in supported),
@@ -144,6 +149,8 @@ def priors() -> dict[str, Prior]:
     for backend, (efficiency, *microseconds) in START.items():
         believed[f"efficiency:{backend}"] = (log(efficiency), DEVIATION["efficiency"])
         believed[f"kv:{backend}"] = (log(0.6), DEVIATION["kv"])
+        if backend in COMPUTE:
+            believed[f"compute:{backend}"] = (log(COMPUTE[backend]), DEVIATION["compute"])
         for part, value in zip(PARTS, microseconds, strict=True):
             believed[f"{part}:{backend}"] = (log(value), DEVIATION[part])
     for kind in CLASSES:
@@ -230,6 +237,7 @@ def document(
                 "kv_efficiency": _rounded(values[f"kv:{name}"]),
                 **{f"{part}_microseconds": _rounded(values[f"{part}:{name}"]) for part in ("layer", "token")},
                 **{f"{part}_layer_microseconds": _rounded(values[f"{part}:{name}"]) for part in PARTS[1:3]},
+                "compute_share": _rounded(values[f"compute:{name}"]) if name in COMPUTE else 0.0,
                 "prompt_efficiency": prompt.get(name, 0.3),
                 "known_range": list(known.get(name, (0.75, 1.33))),
                 "unseen_range": list(unseen.get(name, (0.7, 1.4))),
@@ -307,10 +315,11 @@ def main() -> None:
     by_model = cross_validate(rows, lambda row: row.model, values)
     by_device = cross_validate(rows, lambda row: row.device, values)
     by_row = cross_validate(rows, lambda row: row.id, values)
-    for name, results in (("fit", residuals(rows, values)), ("row", by_row), ("model", by_model)):
+    named = {"fit": residuals(rows, values), "row": by_row, "model": by_model, "device": by_device}
+    for name, results in named.items():
         report(name, results)
-    report("device", by_device)
-    content = document(values, ranges(by_model), ranges(by_device), prompt_constants(rows))
+    measured = [(row, error) for row, error in by_row + by_model if f"device:{row.device}" in values]
+    content = document(values, ranges(measured), ranges(by_device), prompt_constants(rows))
     speed_model(content)
     if "--check" not in sys.argv:
         head = "# Written by scripts/fit_speed.py; edit that, not this. docs/speed.md explains every constant.\n"

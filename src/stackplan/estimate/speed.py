@@ -13,7 +13,7 @@ Use: `speed_model` once per process, `host_rates` once per host, `workload` once
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import accumulate
 from math import ceil
 
@@ -40,13 +40,14 @@ def decode(
     shares = place_shares(work, placement, kv_depth_tokens, (serving.kv_type_k, serving.kv_type_v))
     parts = [(rates.places.get(share.place, rates.cpu), share.traffic) for share in shares]
     distinct = distinct_experts(work.expert_share, sequences)
-    seconds = sum(_seconds(part, traffic, sequences, distinct) for part, traffic in parts)
+    per_byte = 8 / model.bits_per_weight.get(work.quantisation, model.bits_per_weight["default"])
+    seconds = sum(_seconds(part, traffic, sequences, distinct, per_byte) for part, traffic in parts)
     seconds += _sharing_seconds(model, rates, shares) + parts[-1][0].token_seconds
     seconds *= model.families.get(work.family, 1.0) * model.quantisations.get(work.quantisation, 1.0)
     widen = (model.split_range if len(parts) > 1 else 1.0) * (1.0 if work.exact else model.unknown_range)
     known = work.exact and all(part.basis is not Basis.ASSUMED for part, _ in parts)
     rate = 1 / seconds
-    prompt = _prompt_rate(model, work, parts)
+    prompt = _prompt_rate(model, parts, per_byte)
     return SpeedEstimate(
         decode_tokens_per_second=rate,
         decode_low=rate * min(part.range_low for part, _ in parts) / widen,
@@ -75,21 +76,13 @@ def place_shares(work: Workload, placement: Placement, depth_tokens: int, kv_typ
     """
     shares: list[Share] = []
     for place, first, end in _ranges(work.block_count, placement):
-        last = min(end, work.block_count)
-        traffic, resident = work.blocks(first, last, depth_tokens, kv_types), work.resident_bytes(first, last)
-        on_host = min(placement.cpu_expert_layers, last) if place != HOST else 0
+        on_host = min(placement.cpu_expert_layers, end, work.block_count) if place != HOST else 0
+        traffic = work.blocks(first, end, depth_tokens, kv_types, on_host)
+        resident = work.resident_bytes(first, end)
         if on_host > first:
-            moved, held = work.experts_on_host(first, on_host), work.whole_expert_bytes(first, on_host)
-            shares.append(Share(HOST, moved, held))
+            held = work.whole_expert_bytes(first, on_host)
+            shares.append(Share(HOST, work.experts_on_host(first, on_host), held))
             resident -= held
-            traffic = replace(
-                traffic,
-                weight_bytes=traffic.weight_bytes - moved.weight_bytes,
-                expert_bytes=traffic.expert_bytes - moved.expert_bytes,
-            )
-        if end > work.block_count:
-            resident += work.head_bytes
-            traffic = replace(traffic, weight_bytes=traffic.weight_bytes + work.head_bytes)
         shares.append(Share(place, traffic, resident))
     return shares
 
@@ -101,6 +94,8 @@ def _ranges(block_count: int, placement: Placement) -> list[tuple[str, int, int]
         return [(HOST, 0, total)]
     asked = placement.gpu_layers
     offloaded = total if asked is None or asked < 0 else min(total, asked)
+    if offloaded == total and len(placement.devices) == 1:
+        return [(placement.devices[0], 0, total)]
     first = total - offloaded
     ranges = [(HOST, 0, first)] if first else []
     for device, end in zip(placement.devices, _cuts(placement, first, total), strict=True):
@@ -119,11 +114,12 @@ def _cuts(placement: Placement, start: int, total: int) -> list[int]:
     return [*cuts[:-1], total]
 
 
-def _seconds(part: PlaceRates, traffic: Traffic, sequences: int, distinct: float) -> float:
+def _seconds(part: PlaceRates, traffic: Traffic, sequences: int, distinct: float, weights_per_byte: float) -> float:
     """Seconds of one place for one step of ``sequences`` streams that touch ``distinct`` times one token's experts."""
-    weights = traffic.weight_bytes + traffic.expert_bytes * (distinct - 1)
+    weight_bytes = traffic.weight_bytes + traffic.expert_bytes * (distinct - 1)
     return (
-        weights * part.weight_seconds_per_byte
+        weight_bytes * part.weight_seconds_per_byte
+        + traffic.weight_bytes * weights_per_byte * sequences * part.seconds_per_weight
         + traffic.kv_bytes * sequences * part.kv_seconds_per_byte
         + traffic.layers * part.layer_seconds
         + traffic.expert_layers * part.expert_layer_seconds
@@ -147,16 +143,17 @@ def distinct_experts(share: float, tokens: int) -> float:
     return (1 - (1 - share) ** tokens) / share
 
 
-def _prompt_rate(model: SpeedModel, work: Workload, parts: Sequence[tuple[PlaceRates, Traffic]]) -> float | None:
+def _prompt_rate(
+    model: SpeedModel, parts: Sequence[tuple[PlaceRates, Traffic]], weights_per_byte: float
+) -> float | None:
     """Tokens per second of reading a prompt: 2 operations per active weight, place after place."""
-    weight_bytes = model.bits_per_weight.get(work.quantisation, model.bits_per_weight["default"]) / 8
     seconds = 0.0
     for part, traffic in parts:
         if not part.flops_per_second:
             return None
         dense = traffic.weight_bytes - traffic.expert_bytes
         effort = dense + traffic.expert_bytes / model.prompt_expert_factor
-        seconds += 2 * effort / weight_bytes / part.flops_per_second
+        seconds += 2 * effort * weights_per_byte / part.flops_per_second
     return 1 / seconds
 
 

@@ -17,8 +17,10 @@ class BackendConstants:
 
     ``efficiency`` and ``kv_efficiency`` are shares of the nominal bandwidth that reading weights and cache
     reaches; the ``..._seconds`` are launches and waits per layer, per layer with experts, per recurrent layer and
-    per token. ``known_range`` and ``unseen_range`` are factors (low, high) that hold 80 % of measured rows which the
-    fit had not seen: rows of models left out on devices with a factor of their own, and rows of devices left out.
+    per token. ``compute_share`` is the part of 2 operations per weight at the nominal FP16 rate that a token waits
+    for; it matters on cards without fast FP16. ``known_range`` and ``unseen_range`` are factors (low, high) that hold
+    80 % of measured rows which the fit had not seen: rows and models left out, on devices with a factor of their
+    own, and devices left out.
     """
 
     efficiency: float
@@ -27,6 +29,7 @@ class BackendConstants:
     expert_layer_seconds: float
     recurrent_layer_seconds: float
     token_seconds: float
+    compute_share: float
     prompt_efficiency: float
     known_range: tuple[float, float]
     unseen_range: tuple[float, float]
@@ -126,6 +129,7 @@ def _backend(values: Mapping[str, Any]) -> BackendConstants:
         expert_layer_seconds=float(values["expert_layer_microseconds"]) / 1e6,
         recurrent_layer_seconds=float(values["recurrent_layer_microseconds"]) / 1e6,
         token_seconds=float(values["token_microseconds"]) / 1e6,
+        compute_share=float(values["compute_share"]),
         prompt_efficiency=_positive(values["prompt_efficiency"]),
         known_range=_range(values["known_range"]),
         unseen_range=_range(values["unseen_range"]),

@@ -24,6 +24,7 @@ class PlaceRates:
     range_low: float
     range_high: float
     basis: Basis
+    seconds_per_weight: float = 0.0
     flops_per_second: float | None = None
     upload_bytes_per_second: float | None = None
 
@@ -80,8 +81,10 @@ def _device_rates(model: SpeedModel, host: Host, device: Device, runtime: str) -
         spread=_spread(model, constants, device.catalog_id, known is not None),
         basis=Basis.DERIVED if known else Basis.ASSUMED,
     )
+    factor = model.devices.get(device.catalog_id or "", 1.0)
     return replace(
         rates,
+        seconds_per_weight=2 * constants.compute_share * factor / flops if flops else 0.0,
         flops_per_second=flops * constants.prompt_efficiency * kind.prompt_factor if flops else None,
         upload_bytes_per_second=None if unified else float(device.pcie_bytes_per_second or model.pcie_bytes_per_second),
     )

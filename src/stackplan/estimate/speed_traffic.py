@@ -77,29 +77,39 @@ class Workload:
     expert_layers: tuple[int, ...]
     recurrent_layers: tuple[int, ...]
 
-    def blocks(self, first: int, last: int, depth_tokens: int, kv_types: tuple[str, str]) -> Traffic:
-        """Traffic of blocks ``first`` .. ``last - 1``, experts in use included, after ``depth_tokens`` of context.
+    def blocks(
+        self, first: int, last: int, depth_tokens: int, kv_types: tuple[str, str], experts_from: int = 0
+    ) -> Traffic:
+        """Traffic of blocks ``first`` .. ``last - 1`` after ``depth_tokens`` of context, output head included.
 
-        A layer that shares another's cache owns no row, yet reads one; the published rates show no need to count it.
+        The head is one more block, as llama.cpp counts. Experts of blocks before ``experts_from`` are read elsewhere.
+        A layer that shares another's cache owns no row, yet reads one; published rates show no need to count it.
         """
-        k_bytes, v_bytes = KV_ELEMENT_BYTES[kv_types[0]], KV_ELEMENT_BYTES[kv_types[1]]
-        window = min(depth_tokens, self.sliding_window or depth_tokens)
-        full = (self.full_k[last] - self.full_k[first]) * k_bytes + (self.full_v[last] - self.full_v[first]) * v_bytes
-        near = (self.sliding_k[last] - self.sliding_k[first]) * k_bytes
-        near += (self.sliding_v[last] - self.sliding_v[first]) * v_bytes
-        experts = self.expert[last] - self.expert[first]
+        end = min(last, self.block_count)
+        experts = self.expert[end] - self.expert[min(max(first, experts_from), end)]
+        weights = self.dense[end] - self.dense[first] + experts
         return Traffic(
-            self.dense[last] - self.dense[first] + experts,
+            weights + self.head_bytes if last > end else weights,
             experts,
-            full * depth_tokens + near * window + self.state_bytes[last] - self.state_bytes[first],
-            self.layers[last] - self.layers[first],
-            self.expert_layers[last] - self.expert_layers[first],
-            self.recurrent_layers[last] - self.recurrent_layers[first],
+            self._kv_bytes(first, end, depth_tokens, kv_types) + self.state_bytes[end] - self.state_bytes[first],
+            self.layers[end] - self.layers[first],
+            self.expert_layers[end] - self.expert_layers[first],
+            self.recurrent_layers[end] - self.recurrent_layers[first],
         )
 
+    def _kv_bytes(self, first: int, end: int, depth_tokens: int, kv_types: tuple[str, str]) -> float:
+        k_bytes, v_bytes = KV_ELEMENT_BYTES[kv_types[0]], KV_ELEMENT_BYTES[kv_types[1]]
+        full = (self.full_k[end] - self.full_k[first]) * k_bytes + (self.full_v[end] - self.full_v[first]) * v_bytes
+        near = (self.sliding_k[end] - self.sliding_k[first]) * k_bytes
+        near += (self.sliding_v[end] - self.sliding_v[first]) * v_bytes
+        window = min(depth_tokens, self.sliding_window or depth_tokens)
+        return full * depth_tokens + near * window
+
     def resident_bytes(self, first: int, last: int) -> float:
-        """Bytes of blocks ``first`` .. ``last - 1`` with every expert, as they are loaded."""
-        return self.dense[last] - self.dense[first] + self.whole_expert_bytes(first, last)
+        """Bytes of blocks ``first`` .. ``last - 1`` with every expert and the head, as they are loaded."""
+        end = min(last, self.block_count)
+        layers = self.dense[end] - self.dense[first] + self.whole_expert_bytes(first, end)
+        return layers + self.head_bytes if last > end else layers
 
     def whole_expert_bytes(self, first: int, last: int) -> float:
         """Bytes of every expert of blocks ``first`` .. ``last - 1``, routed to or not."""
