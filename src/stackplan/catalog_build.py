@@ -92,7 +92,7 @@ Overrides = tuple[tuple[str, Any], ...]
 
 
 @dataclass(slots=True)
-class _Shapes:
+class Shapes:
     """Sizes one model's files, each recipe once. ``overrides`` are what some files' shape has otherwise."""
 
     located: Located[ModelRecord]
@@ -186,7 +186,7 @@ class _Builder:
     record: ModelRecord
     engines: tuple[EngineRecord, ...]
     findings: list[Finding]
-    shapes: _Shapes
+    shapes: Shapes
 
     def artifacts(self) -> tuple[Artifact, ...]:
         """Every artifact that can be sized, in the order of the record."""
@@ -236,11 +236,12 @@ class _Builder:
         if place.includes_projector:
             printed = self._without_tower(printed, table)
         if table and not kind.startswith(DYNAMIC_PREFIX):
-            if printed.resolution_bytes and printed.agrees(table.file_bytes):
+            if not printed.agrees(table.file_bytes):
+                self._note(place, kind, printed, table)
+            elif printed.resolution_bytes:
                 return table.file_bytes, Basis.DERIVED, table, printed
-            if printed.agrees(table.file_bytes):  # exact bytes, and only the header is another
+            elif table.tensor_bytes < printed.size_bytes:  # exact bytes, and only the header is another
                 return printed.size_bytes, Basis.PUBLISHED, replace(table, file_bytes=printed.size_bytes), printed
-            self._note(place, kind, printed, table)
         weights = stretch(table, printed.upper_bytes) if table else None
         return printed.upper_bytes, Basis.PUBLISHED, weights, printed
 
@@ -321,7 +322,7 @@ def build_catalog(records: CatalogRecords, digest: str) -> tuple[Catalog, tuple[
 def _model(located: Located[ModelRecord], engines: tuple[EngineRecord, ...], findings: list[Finding]) -> Model:
     """One finished model."""
     record = located.record
-    shapes = _Shapes(located)
+    shapes = Shapes(located)
     return Model(
         id=record.id,
         name=record.name,

@@ -94,7 +94,9 @@ class _Builder:
         frame = self.stack[-1]
         path = (*frame.path, key)
         if key in frame.value:
-            raise self.document.error(path, f"the key {key!r} appears twice (line {line})")
+            name = ".".join(str(part) for part in path)
+            first = self.document.lines[path]
+            raise self.document.error_at(line, f"{name}: the key {key!r} appears twice, first in line {first}")
         frame.key = key
         self.document.lines[path] = line
 
