@@ -1,11 +1,13 @@
 """A named host with a stack and a policy: a YAML file, or on the fly from a device of the hardware catalog."""
 
+import re
 from dataclasses import dataclass
+from dataclasses import replace as dataclass_replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stackplan.bundled import search_folders
+from stackplan.bundled import config_folder, search_folders
 from stackplan.errors import UserError
 from stackplan.hardware import Basis, Cpu, Disk, Host, Reservation
 from stackplan.stack import Policy
@@ -51,6 +53,45 @@ def load_profile(name: str, *, ram_bytes: int | None = None, folder: Path | None
     return Profile(host.id, host, "everyday", Policy(), title=host.name, source="hardware catalog")
 
 
+def require_stack(profile: Profile, folder: Path | None = None) -> None:
+    """Raise UserError when no folder holds the stack that ``profile`` names."""
+    places = [place / "stacks" for place in search_folders("profiles", folder)]
+    known = sorted({path.stem for place in places for path in place.glob("*.yaml")})
+    if profile.stack not in known:
+        raise UserError(
+            f"{profile.source}: stack {profile.stack!r} is not known",
+            hint=f"choose one of {', '.join(known) or 'your own profiles/stacks/*.yaml'}",
+            slug="unknown-stack",
+        )
+
+
+def save_profile(name: str, host: Host, *, stack: str = "everyday", replace: bool = False) -> Path:
+    """Write ``host`` as the profile ``name`` into the user's own folder and return its path.
+
+    Raises UserError for a name that is no file name, and for one that exists unless ``replace``.
+    """
+    import yaml  # noqa: PLC0415
+
+    from stackplan.host_json import host_to_json  # noqa: PLC0415
+
+    if re.fullmatch(r"[a-z0-9][a-z0-9._\-]{0,63}", name) is None:
+        hint = "use small letters, digits, '-', '.' and '_', like my-server"
+        raise UserError(f"{name[:80]!r} cannot name a profile", hint=hint, slug="bad-name")
+    path = config_folder() / "profiles" / f"{name}.yaml"
+    if path.exists() and not replace:
+        raise UserError(f"{path} exists", hint="choose another name, or add --force", slug="profile-exists")
+    content = {"schema": 1, "title": host.name, "recorded": host_to_json(host), "stack": stack}
+    draft = path.with_suffix(".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        hint = "set STACKPLAN_CONFIG to a folder that you may write"
+        raise UserError(f"{path}: {error.strerror}", hint=hint, slug="unwritable-file") from error
+    return path
+
+
 def profile_files(folder: Path | None = None) -> dict[str, Path]:
     """Profile files by name; the user's own folders win over the bundled one."""
     found: dict[str, Path] = {}
@@ -87,7 +128,10 @@ def _host(profile_id: str, file: "ProfileFile", ram_bytes: int | None) -> Host:
     if file.host is None:
         from stackplan.host_json import host_from_json  # noqa: PLC0415
 
-        return host_from_json(file.recorded)
+        if ram_bytes is not None:
+            hint = "leave out --ram, or declare the host"
+            raise UserError("--ram cannot change a saved machine", hint=hint, slug="bad-options")
+        return dataclass_replace(host_from_json(file.recorded), id=profile_id)
     from stackplan.declared_host import DeclaredMachine, declare_host  # noqa: PLC0415
 
     spec, ram = file.host, file.host.ram

@@ -26,6 +26,28 @@ def replay_host(probe: Path) -> "Host":
     return read_world(read_probe(probe), origin="replayed")
 
 
+def record_host() -> "tuple[Host, bytes]":
+    """The machine at hand and the recording of everything that was read, as bytes of a tar.gz."""
+    from stackplan.detect.live import LiveWorld, private_words  # noqa: PLC0415
+    from stackplan.detect.recording import RecordingWorld  # noqa: PLC0415
+    from stackplan.detect.redact import Redactor  # noqa: PLC0415
+
+    world = RecordingWorld(LiveWorld(), Redactor(private_words()))
+    host = read_world(world)
+    return host, world.archive()
+
+
+def measure_and_keep_bandwidth() -> int:
+    """Bytes per second that the usable threads read from memory together, kept for later runs."""
+    from stackplan.detect.bandwidth import keep_bandwidth, measure_bandwidth  # noqa: PLC0415
+    from stackplan.detect.cpu import usable_threads  # noqa: PLC0415
+    from stackplan.detect.live import LiveWorld  # noqa: PLC0415
+
+    rate = measure_bandwidth(usable_threads(LiveWorld()))
+    keep_bandwidth(rate)
+    return rate
+
+
 def read_world(world: "World", *, origin: str = "detected", ram_bandwidth: int | None = None) -> "Host":
     """The machine that ``world`` shows, with what the hardware catalog adds."""
     from stackplan.detect.assemble import host_of  # noqa: PLC0415

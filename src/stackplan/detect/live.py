@@ -134,3 +134,15 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
         process.kill()
     if process.stdout is not None:
         process.stdout.close()
+
+
+def private_words() -> tuple[str, ...]:
+    """Names of this machine and its user, which no recording may hold."""
+    import getpass  # noqa: PLC0415
+
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = ""
+    host = platform.node()
+    return tuple(sorted({user, Path.home().name, host, host.split(".")[0]} - {""}))

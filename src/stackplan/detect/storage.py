@@ -11,6 +11,9 @@ _LOCAL = frozenset(
     {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "overlay", "apfs", "ntfs", "ntfs3", "bcachefs"}
 )
 
+# Disks of virtual machines call themselves rotating whatever they lie on.
+_VIRTUAL = ("/dev/vd", "/dev/xvd")
+
 
 @dataclass(frozen=True, slots=True)
 class _Mount:
@@ -53,7 +56,7 @@ def _holds_files(mount: _Mount) -> bool:
 
 
 def _kind(world: World, mount: _Mount | None) -> str:
-    """nvme, ssd, hdd, network, memory, or unknown."""
+    """nvme, ssd, hdd, virtual, network, memory, or unknown."""
     if mount is None:
         return "unknown"
     if mount.file_system in _NETWORK:
@@ -62,6 +65,8 @@ def _kind(world: World, mount: _Mount | None) -> str:
         return "memory"
     if mount.source.startswith("/dev/nvme"):
         return "nvme"
+    if mount.source.startswith(_VIRTUAL):
+        return "virtual"
     folder = f"/sys/dev/block/{mount.device_number}"
     for place in (f"{folder}/queue/rotational", f"{folder}/../queue/rotational"):
         spins = world.read_text(place)
