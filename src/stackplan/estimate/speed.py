@@ -129,6 +129,8 @@ def _seconds(part: PlaceRates, traffic: Traffic, sequences: int, distinct: float
 
 def _sharing_seconds(model: SpeedModel, rates: HostRates, shares: Sequence[Share]) -> float:
     """What hand-overs cost, and that a CPU beside a GPU reaches less of its bandwidth than alone."""
+    if len(shares) == 1:
+        return 0.0
     crossings = len(shares) - 1 + sum(share.traffic.crossings for share in shares)
     on_host = sum(share.traffic.weight_bytes for share in shares if share.place == HOST)
     slowed = on_host * rates.cpu.weight_seconds_per_byte * (1 / model.host_share_factor - 1)
