@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from stackplan.architecture import Architecture, Attention, WeightTable
 from stackplan.estimate import buffers, compute, overhead
 from stackplan.estimate import placement as places
+from stackplan.estimate.demands import joined, with_overhead
 from stackplan.estimate.kv_cache import (
     CacheShape,
     Flash,
@@ -19,6 +20,7 @@ from stackplan.estimate.kv_cache import (
     layer_cache_bytes,
     state_bytes,
 )
+from stackplan.estimate.question import Question, shape_unknown
 from stackplan.hardware import Basis, Device
 from stackplan.serving import HOST, Demand, Estimate, OverheadLine, Placement, Serving, Unestimable
 
@@ -57,13 +59,16 @@ class Extras:
 NOTHING = Extras()
 
 
-def prepare(architecture: Architecture, weights: WeightTable) -> Prepared:
-    """Everything about a model that no option changes."""
-    graph = compute.graph_of(architecture)
+def prepare(architecture: Architecture, weights: WeightTable, like: Prepared | None = None) -> Prepared:
+    """Everything about a model that no option changes.
+
+    ``like`` is the same architecture prepared with other weights, whose graph is then not worked out again.
+    """
+    graph = like.graph if like else compute.graph_of(architecture)
     return Prepared(
         architecture=architecture,
         weights=weights,
-        table=places.layer_table(architecture, weights),
+        table=places.layer_table(architecture, weights, like.table if like else None),
         graph=graph,
         sliding_window=architecture.sliding_window if graph.slides else 0,
     )
@@ -106,10 +111,10 @@ def estimate(
         beside = _beside(extras, serving, placement)
         if isinstance(beside, Unestimable):
             return beside
-        demands = _joined(demands, beside)
+        demands = joined(demands, beside)
     return Estimate(
         engine=ENGINE,
-        demands=tuple(_with_overhead(demand, lines) for demand in demands),
+        demands=tuple(with_overhead(demand, lines) for demand in demands),
         file_bytes=prepared.weights.file_bytes + extras.projector_bytes,
         basis=Basis.DERIVED if architecture.exact else Basis.ASSUMED,
         overheads=lines,
@@ -241,32 +246,36 @@ def _beside(extras: Extras, serving: Serving, placement: Placement) -> list[Dema
         draft = estimate(extras.draft, alone, Placement(placement.devices, split=placement.split))
         if isinstance(draft, Unestimable):
             return Unestimable(draft.reason, f"the draft: {draft.detail}")
-        found += [_with_overhead(demand, ()) for demand in draft.demands]
+        found += [with_overhead(demand, ()) for demand in draft.demands]
     return found
 
 
-def _joined(demands: list[Demand], beside: list[Demand]) -> list[Demand]:
-    return [_sum(demand, [other for other in beside if other.place == demand.place]) for demand in demands]
+# Prepared models by the identity of their parts, which each entry keeps alive: hashing a table costs more than an
+# estimate. What is remembered never changes an answer.
+_prepared: dict[tuple[int, int], Prepared] = {}
+_shapes: dict[int, Prepared] = {}
+_REMEMBERED = 16384
 
 
-def _sum(demand: Demand, others: list[Demand]) -> Demand:
-    return Demand(
-        demand.place,
-        demand.weights_bytes + sum(other.weights_bytes for other in others),
-        demand.kv_bytes + sum(other.kv_bytes for other in others),
-        demand.state_bytes + sum(other.state_bytes for other in others),
-        demand.compute_bytes + sum(other.compute_bytes for other in others),
-        demand.output_bytes + sum(other.output_bytes for other in others),
-    )
+def prepared_once(architecture: Architecture, weights: WeightTable) -> Prepared:
+    """`prepare`, remembered for as long as the process lives."""
+    key = (id(architecture), id(weights))
+    found = _prepared.get(key)
+    if found is None:
+        if len(_prepared) >= _REMEMBERED:
+            _prepared.clear()
+            _shapes.clear()
+        found = _prepared[key] = prepare(architecture, weights, _shapes.get(id(architecture)))
+        _shapes.setdefault(id(architecture), found)
+    return found
 
 
-def _with_overhead(demand: Demand, lines: tuple[OverheadLine, ...]) -> Demand:
-    return Demand(
-        demand.place,
-        demand.weights_bytes,
-        demand.kv_bytes,
-        demand.state_bytes,
-        demand.compute_bytes,
-        demand.output_bytes,
-        sum(line.bytes for line in lines if line.place == demand.place),
-    )
+def answer(question: Question) -> Estimate | Unestimable:
+    """llama.cpp's answer to a question that any engine may be asked."""
+    if question.architecture is None or question.weights is None:
+        return shape_unknown()
+    extras = NOTHING
+    if question.projector_bytes or question.cache_ram_bytes or question.checkpoints:
+        extras = Extras(None, question.projector_bytes, question.cache_ram_bytes, question.checkpoints)
+    prepared = prepared_once(question.architecture, question.weights)
+    return estimate(prepared, question.serving, question.placement, question.devices, extras=extras)

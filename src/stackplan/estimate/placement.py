@@ -5,7 +5,7 @@ counted from the end: the output layer first, then the last block. The input lay
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from math import ceil
 
@@ -48,9 +48,14 @@ class Share:
     output: bool
 
 
-def layer_table(architecture: Architecture, weights: WeightTable) -> LayerTable:
-    """The running sums of one model; prediction blocks weigh nothing here, since they load only to draft."""
+def layer_table(architecture: Architecture, weights: WeightTable, like: LayerTable | None = None) -> LayerTable:
+    """The running sums of one model; prediction blocks weigh nothing here, since they load only to draft.
+
+    ``like`` is the table of other weights of the same architecture, whose kinds of layers are then not found again.
+    """
     sums = [_running(sizes, architecture.layers) for sizes in (weights.layer_bytes, weights.expert_bytes)]
+    if like is not None:
+        return replace(like, weights_before=sums[0], experts_before=sums[1])
     return LayerTable(
         block_count=len(architecture.layers),
         kinds=_kinds(architecture.layers, prediction=False),
