@@ -5,7 +5,7 @@ Plain ``urllib``: no second HTTP library is imported for it, and proxies from th
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http.client import HTTPException, HTTPMessage
 from typing import IO, Final, Protocol
 from urllib.error import HTTPError, URLError
@@ -37,7 +37,7 @@ class _Body(Protocol):
     status: int
     headers: HTTPMessage
 
-    def read(self, amount: int, /) -> bytes: ...
+    def read1(self, amount: int, /) -> bytes: ...
 
     def close(self) -> None: ...
 
@@ -134,21 +134,27 @@ class RemoteFile:
 
     def _receive(self, body: _Body, size: int) -> bytes:
         pieces: list[bytes] = []
-        while size > 0:
-            if time.monotonic() > self._deadline:
-                raise _silent(self.url)
-            try:
-                piece = body.read(min(size, PIECE_BYTES))
-            except (OSError, HTTPException) as error:
-                raise _unreachable(self.url, error) from error
-            if not piece:
-                break
+        for piece in _pieces(self.url, body, size, self._deadline):
             pieces.append(piece)
-            size -= len(piece)
             self.received_bytes += len(piece)
             if self._progress:
                 self._progress(self.received_bytes)
         return b"".join(pieces)
+
+
+def _pieces(url: str, body: _Body, size: int, deadline: float) -> Iterator[bytes]:
+    """At most ``size`` bytes as they arrive, so that a server that trickles is noticed."""
+    while size > 0:
+        if time.monotonic() > deadline:
+            raise _silent(url)
+        try:
+            piece = body.read1(min(size, PIECE_BYTES))
+        except (OSError, HTTPException) as error:
+            raise _unreachable(url, error) from error
+        if not piece:
+            return
+        size -= len(piece)
+        yield piece
 
 
 def fetch_json(url: str, headers: Mapping[str, str], silence_seconds: float = SILENCE_SECONDS) -> object:
@@ -157,14 +163,13 @@ def fetch_json(url: str, headers: Mapping[str, str], silence_seconds: float = SI
     if body is None:
         raise _unusable(url, "it answers without content")
     try:
-        text = body.read(MAX_ANSWER_BYTES + 1)
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        text = b"".join(_pieces(url, body, MAX_ANSWER_BYTES + 1, deadline))
         if len(text) > MAX_ANSWER_BYTES:
             raise _unusable(url, "its answer does not end")
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise _unusable(url, "its answer is not JSON") from error
-    except (OSError, HTTPException) as error:
-        raise _unreachable(url, error) from error
     finally:
         body.close()
 

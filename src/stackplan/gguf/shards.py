@@ -47,19 +47,22 @@ def chosen_file(names: Iterable[str], wanted: str, where: str) -> str:
         return wanted
     models = model_files(every)
     fitting = [name for name in models if wanted.lower() in name.lower()]
-    tagged = [name for name in fitting if re.search(rf"(^|[-._/]){re.escape(wanted)}([-._/]|$)", name, re.IGNORECASE)]
+    tagged = [name for name in fitting if re.search(rf"(^|[-._/]){re.escape(wanted)}([-./]|$)", name, re.IGNORECASE)]
     if len(tagged or fitting) == 1:
         return (tagged or fitting)[0]
-    shown = ", ".join(_printable(name) for name in (fitting or models)[:_SHOWN]) + (
-        ", ..." if len(fitting or models) > _SHOWN else ""
+    raise _undecided(where, wanted, fitting, models)
+
+
+def _undecided(where: str, wanted: str, fitting: list[str], models: list[str]) -> UserError:
+    offered = fitting or models
+    shown = ", ".join(_printable(name) for name in offered[:_SHOWN])
+    return UserError(
+        f"{where} holds {len(fitting) or 'no'} GGUF models{f' like {wanted!r}' if wanted else ''}",
+        hint=f"Name one: {shown}{', ...' if len(offered) > _SHOWN else ''}"
+        if offered
+        else "Choose a repository with .gguf files; the page of the original usually links to one.",
+        slug="model-file-choice",
     )
-    if not models:
-        hint = "Choose a repository with .gguf files; its page usually links to one."
-    else:
-        hint = f"Choose one of {shown}"
-    count = "no" if not fitting else str(len(fitting))
-    kind = f"model file like {wanted!r}" if wanted else "GGUF model file"
-    raise UserError(f"{where} holds {count} {kind}", hint=hint, slug="model-file-choice")
 
 
 def _printable(name: str) -> str:

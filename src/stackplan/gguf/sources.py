@@ -130,7 +130,7 @@ def _from_repository(
 ) -> OpenedModel:
     repository, revision, wanted = match["repository"], match["revision"] or "main", match["file"] or ""
     if environment.get("HF_HUB_OFFLINE", "").lower() in _YES:
-        return _from_cache(repository, revision, wanted)
+        return _from_cache(repository, revision, wanted, environment)
     endpoint = environment.get("HF_ENDPOINT", "").rstrip("/") or "https://huggingface.co"
     token = environment.get("HF_TOKEN", "").strip()
     headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -154,13 +154,15 @@ def _repository_files(endpoint: str, repository: str, revision: str, headers: Ma
     return [name for name in names if isinstance(name, str)]
 
 
-def _from_cache(repository: str, revision: str, wanted: str) -> OpenedModel:
+def _from_cache(repository: str, revision: str, wanted: str, environment: Mapping[str, str]) -> OpenedModel:
     """The copy that huggingface_hub downloaded earlier, when the user has switched the network off."""
     from huggingface_hub import snapshot_download  # noqa: PLC0415 -- half a second that only this case needs
     from huggingface_hub.errors import LocalEntryNotFoundError  # noqa: PLC0415
 
+    home = environment.get("HF_HOME")
+    cache = environment.get("HF_HUB_CACHE") or (str(Path(home) / "hub") if home else None)
     try:
-        folder = Path(snapshot_download(repository, revision=revision, local_files_only=True))
+        folder = Path(snapshot_download(repository, revision=revision, cache_dir=cache, local_files_only=True))
     except (LocalEntryNotFoundError, ValueError, OSError) as error:
         raise UserError(
             f"{repository} is not in the local cache, and HF_HUB_OFFLINE forbids asking the network",
