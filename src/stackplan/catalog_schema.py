@@ -21,7 +21,9 @@ Month = Annotated[str, StringConstraints(pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$")]
 Count = Annotated[int, Field(ge=0, le=10**15)]
 Gibibytes = Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)]
 
-Kind = Literal["worker", "general", "code", "math", "watchdog", "vision", "ocr", "draft", "embed", "rerank", "audio"]
+Kind = Literal[
+    "worker", "general", "code", "fim", "math", "watchdog", "vision", "ocr", "draft", "embed", "rerank", "audio"
+]  # "fim": trained to fill in the middle of a file
 MODE_OF_KIND: dict[str, str] = {
     "embed": "embedding",
     "rerank": "rerank",
