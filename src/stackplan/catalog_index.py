@@ -75,7 +75,7 @@ def index_key(files: Sequence[CatalogFile]) -> str:
 def _sources() -> list[Path]:
     """The modules that decide what an index holds; editing one makes it stale."""
     package = Path(__file__).resolve().parent
-    names = ("architecture.py", "catalog*.py", "strict_yaml.py", "estimate/*.py", "gguf/*.py")
+    names = ("architecture.py", "catalog*.py", "*_yaml.py", "yaml_schema.py", "estimate/**/*.py", "gguf/*.py")
     return sorted(path for name in names for path in package.glob(name))
 
 

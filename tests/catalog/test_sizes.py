@@ -6,16 +6,8 @@ import pytest
 
 from stackplan.architecture import WeightTable
 from stackplan.catalog import Catalog
-from stackplan.catalog_build import (
-    Finding,
-    Shapes,
-    build_catalog,
-    printed_size,
-    published_gib,
-    published_label,
-    stretch,
-    unsized,
-)
+from stackplan.catalog_build import Finding, build_catalog, models_in, unsized
+from stackplan.catalog_sizes import Shapes, printed_size, published_gib, published_label, stretch
 from stackplan.hardware import Basis
 from tests.catalog.files import FAMILY, bundled_records, read_catalog, write_catalog
 
@@ -51,6 +43,17 @@ def test_a_printed_size_that_disagrees_counts_at_its_upper_edge_and_is_reported(
     assert found.weights.file_bytes == found.file_bytes
     assert sum(found.weights.layer_bytes) > 1.0 * GIB * 0.5
     assert [finding.artifact for finding in findings] == [found.id]
+
+
+def test_one_record_can_be_read_alone_or_as_a_family(tmp_path):
+    family = tmp_path / "family.yaml"
+    family.write_text(FAMILY)
+    alone = tmp_path / "record.yaml"
+    lines = FAMILY.splitlines()[2:]
+    alone.write_text("\n".join([lines[0].replace("  - ", ""), *(line[4:] for line in lines[1:])]))
+    (one,), (other,) = models_in(family), models_in(alone)
+    assert one.artifacts == other.artifacts
+    assert one.architecture == other.architecture
 
 
 def test_without_a_shape_the_printed_size_counts_and_no_weights_are_known(tmp_path):
