@@ -41,6 +41,7 @@ _NAME_PARTS: Final = (
 
 # Matrices that stay as the converter wrote them: too small or too sensitive.
 _KEPT_NAMES: Final = frozenset({"position_embd.weight", "token_types.weight"})
+_KEPT_TIME_MIX: Final = "first w0 w1 w2 v0 v1 v2 a0 a1 a2 g1 g2 decay_w1 decay_w2 lerp_fused".split()  # noqa: SIM905
 _KEPT_PARTS: Final = (
     "_norm.weight",
     "ffn_gate_inp.weight",
@@ -52,21 +53,7 @@ _KEPT_PARTS: Final = (
     "shortconv.conv.weight",
     "indexer.k_proj.weight",
     "indexer.q_proj.weight",
-    "time_mix_first.weight",
-    "time_mix_w0.weight",
-    "time_mix_w1.weight",
-    "time_mix_w2.weight",
-    "time_mix_v0.weight",
-    "time_mix_v1.weight",
-    "time_mix_v2.weight",
-    "time_mix_a0.weight",
-    "time_mix_a1.weight",
-    "time_mix_a2.weight",
-    "time_mix_g1.weight",
-    "time_mix_g2.weight",
-    "time_mix_decay_w1.weight",
-    "time_mix_decay_w2.weight",
-    "time_mix_lerp_fused.weight",
+    *(f"time_mix_{part}.weight" for part in _KEPT_TIME_MIX),
     "attn_rel_b.weight",
     ".position_embd",
     "sam.pos_embd",
@@ -107,15 +94,10 @@ LARGE_BLOCK_COUNTS: Final = {"llama": 80, "llama-embed": 80, "qwen2": 80, "deci"
 PLAIN_TYPES: Final = {"F32": "f32", "F16": "f16", "BF16": "bf16"}
 _DEFAULT_TYPES: Final = {
     "Q2_K_S": "q2_k",
-    "Q3_K_S": "q3_k",
-    "Q3_K_M": "q3_k",
-    "Q3_K_L": "q3_k",
-    "Q4_K_S": "q4_k",
-    "Q4_K_M": "q4_k",
-    "Q5_K_S": "q5_k",
-    "Q5_K_M": "q5_k",
-    "IQ3_XS": "iq3_s",
-    "IQ3_M": "iq3_s",
+    **dict.fromkeys(("Q3_K_S", "Q3_K_M", "Q3_K_L"), "q3_k"),
+    **dict.fromkeys(("Q4_K_S", "Q4_K_M"), "q4_k"),
+    **dict.fromkeys(("Q5_K_S", "Q5_K_M"), "q5_k"),
+    **dict.fromkeys(("IQ3_XS", "IQ3_M"), "iq3_s"),
     "IQ2_S": "iq2_xs",
     "IQ2_M": "iq2_s",
     "MXFP4_MOE": "mxfp4",

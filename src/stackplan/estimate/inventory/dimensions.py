@@ -28,13 +28,9 @@ class Dimensions:
             value = default
         if isinstance(value, list | tuple):
             value = value[block] if block < len(value) else None
-        if value is None or isinstance(value, str):
-            raise UserError(
-                f"the shape of this {self.record.get('architecture', 'model')} model lacks {key!r}",
-                hint="give the value under `architecture:` of the record, or give a GGUF file or a config.json",
-                slug="shape-incomplete",
-            )
-        return int(value)
+        if isinstance(value, int):
+            return int(value)
+        raise _unusable(self.record, key, value)
 
     def size(self, expression: str, block: int) -> int:
         """The value of a symbol or a sum, product or quotient of symbols, such as ``2*d+2*gs+r``."""
@@ -76,6 +72,21 @@ class Dimensions:
             return not self.holds(flag[1:], block)
         condition = CONDITIONS.get(flag)
         return condition(self, block) if condition else bool(self.record.get(flag))
+
+
+def _unusable(record: Record, key: str, value: object) -> UserError:
+    name = record.get("architecture", "model")
+    if value is None:
+        return UserError(
+            f"the shape of this {name} model lacks {key!r}",
+            hint="give the value under `architecture:` of the record, or give a GGUF file or a config.json",
+            slug="shape-incomplete",
+        )
+    return UserError(
+        f"{key!r} of this {name} model is {str(value)[:40]!r}, which is not a whole number",
+        hint="correct the value under `architecture:`, or give a GGUF file or a config.json",
+        slug="shape-invalid",
+    )
 
 
 def _heads(of: Dimensions, block: int) -> int:
