@@ -2,13 +2,17 @@
 
 loss = 1 - exp(-k x D x f): D the mean Kullback-Leibler divergence of the type, f = (reference / parameters) ** e
 within bounds, because small models suffer more. A file with more bits than its type promises (rows that do not divide
-into blocks fall back to larger types) is judged along the envelope of all types by its bits. Sources: docs/quality.md.
+into blocks fall back to larger types) is moved along the envelope of all types by its bits. Sources: docs/quality.md.
 """
 
 from math import exp, sqrt
 
 from stackplan.catalog import Model
 from stackplan.quality_tables import QuantisationTables
+
+# Extra bits are believed by half (project judgement, 2026-11): they may lie where they help less, in a large
+# embedding table or in a picture encoder that is part of the file.
+EXTRA_BITS_CREDIT = 0.5
 
 
 def effective_parameters(model: Model) -> float:
@@ -37,7 +41,7 @@ def weight_loss(
     elif bits_per_parameter is not None and divergence > 0:
         promised = tables.bits[quantisation]
         gain = tables.envelope.at(max(bits_per_parameter, promised)) - tables.envelope.at(promised)
-        divergence *= exp(gain)
+        divergence *= exp(EXTRA_BITS_CREDIT * gain)
     return _loss(tables, divergence, parameters)
 
 
