@@ -9,7 +9,7 @@ from stackplan.gguf.keys import MAX_BLOCKS
 
 _STATE_PREFIXES = ("ssm_", "shortconv.", "time_mix_")
 _SPLIT_ATTENTION = ("attn_k.", "attn_kv_a_mqa.", "attn_kv.", "attn_kv_b.")
-_FUSED_ATTENTION = ("attn_qkv.",)
+_OTHER_ATTENTION = ("attn_qkv.", "attn_q.", "attn_q_b.")  # a block that reads an earlier cache has queries alone
 
 
 @dataclass(slots=True)
@@ -35,8 +35,8 @@ class Block:
 
     @property
     def has_attention(self) -> bool:
-        """Whether there are keys at all, alone or fused with queries."""
-        return self.has_split_attention or self._any(_FUSED_ATTENTION)
+        """Whether there is attention at all."""
+        return self.has_split_attention or self._any(_OTHER_ATTENTION)
 
     @property
     def has_indexer(self) -> bool:
