@@ -26,7 +26,7 @@ def everything(plan: Plan) -> dict[str, str]:
 
 
 def possible(plan: Plan) -> set[str]:
-    contained = {"compose", "quadlet"} if plan.host.machine.operating_system == "darwin" else set()
+    contained = {"compose", "quadlet", "open-webui"} if plan.host.machine.operating_system == "darwin" else set()
     return set(target_names()) - contained
 
 

@@ -29,6 +29,13 @@ TARGETS: dict[str, tuple[str, tuple[str, ...]]] = {
     "tensorzero": ("tensorzero", ()),
     "llama.cpp": ("llama_preset", ()),
     "routing": ("routing_table", ()),
+    "llama-swap": ("llama_swap", ()),
+    "systemd": ("systemd", ("litellm", "llama.cpp")),
+    "launchd": ("launchd", ("litellm", "llama.cpp")),
+    "quadlet": ("quadlet", ("litellm", "llama.cpp")),
+    "prometheus": ("prometheus", ()),
+    "nginx": ("nginx", ()),
+    "open-webui": ("open_webui", ("compose",)),
 }
 
 
@@ -40,7 +47,7 @@ def target_names() -> tuple[str, ...]:
 def default_targets(plan: Plan) -> tuple[str, ...]:
     """What `apply` writes when the user names no target: native on macOS, containers elsewhere."""
     common = ("plan", "env", "ollama", "litellm", "tensorzero", "llama.cpp", "routing")
-    return common if is_macos(plan) else (*common, "compose")
+    return (*common, "launchd") if is_macos(plan) else (*common, "compose")
 
 
 def render_plan(
@@ -69,15 +76,18 @@ def render_plan(
 
 def _with_needed(chosen: tuple[str, ...], extra: Mapping[str, Target]) -> list[str]:
     wanted: list[str] = []
-    for name in chosen:
+    waiting = list(chosen)
+    while waiting:
+        name = waiting.pop(0)
         if name not in TARGETS and name not in extra:
             raise UserError(
                 f"there is no target {name!r}",
                 hint=f"choose from {', '.join([*TARGETS, *sorted(extra)])}",
                 slug="unknown-target",
             )
-        needed = TARGETS[name][1] if name in TARGETS else ()
-        wanted += [target for target in (name, *needed) if target not in wanted]
+        if name not in wanted:
+            wanted.append(name)
+            waiting += TARGETS[name][1] if name in TARGETS else ()
     return wanted
 
 

@@ -9,7 +9,17 @@ from stackplan.render.compose_services import bind, hardening, service, volumes_
 from stackplan.render.devices import device_identity, device_index
 from stackplan.render.documents import to_yaml
 from stackplan.render.images import program_image, server_image
-from stackplan.render.servers import HOT, WARM, Server, has_unified_gpu, is_macos, is_tegra, servers, slug
+from stackplan.render.servers import (
+    HOT,
+    WARM,
+    Server,
+    has_unified_gpu,
+    is_macos,
+    is_tegra,
+    servers,
+    slug,
+    starts_with_tier,
+)
 
 BASE = "compose.yaml"
 OVERLAYS = {Backend.CUDA: "nvidia", Backend.ROCM: "amd", Backend.VULKAN: "vulkan", Backend.SYCL: "intel"}
@@ -61,14 +71,11 @@ def _base(plan: Plan, planned: tuple[Server, ...]) -> dict[str, Any]:
 
 
 def _profiles(planned: tuple[Server, ...], server: Server) -> dict[str, Any]:
-    """HOT starts always; ``warm`` starts one server of a swap group, because nothing makes two take turns."""
+    """HOT starts always, a tier's profile starts what may run together, and the rest has a profile of its own."""
     if server.tier == HOT:
         return {}
-    group = server.members[0].swap_group
-    rivals = [other for other in planned if other.tier == WARM and other.members[0].swap_group == group]
-    if server.tier == WARM and group and server is not max(rivals, key=lambda rival: len(rival.members)):
-        return {"profiles": [f"warm-{server.id}"]}
-    return {"profiles": [server.tier]}
+    alone = server.tier == WARM and not starts_with_tier(planned, server)
+    return {"profiles": [f"warm-{server.id}" if alone else server.tier]}
 
 
 def _gateway(plan: Plan) -> dict[str, Any]:

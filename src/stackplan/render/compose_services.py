@@ -1,14 +1,20 @@
 """One compose service per server: what the engine is told, and what the container may do."""
 
-import json
 import math
 from typing import Any
 
-from stackplan.plan import Instance, Plan, PlannedArtifact
+from stackplan.plan import Plan, PlannedArtifact
 from stackplan.render.images import base_image, health_command
-from stackplan.render.llama_options import artifact_path, as_arguments, llama_options
+from stackplan.render.llama_options import as_arguments, llama_options
 from stackplan.render.ollama_environment import ollama_environment
-from stackplan.render.servers import COLD, HOT, INFINITY, LLAMA_CPP, OLLAMA, SPEACHES, TEI, VLLM, WARM, Server
+from stackplan.render.servers import HOT, INFINITY, LLAMA_CPP, OLLAMA, SPEACHES, TEI, VLLM, Server
+from stackplan.render.service_arguments import (
+    infinity_arguments,
+    offline,
+    speaches_environment,
+    tei_arguments,
+    vllm_arguments,
+)
 
 # Compose fills in the user's own folder; weights are mounted read-only.
 MODELS_SOURCE = "${STACKPLAN_MODELS:-${HOME}/.local/share/stackplan/models}"
@@ -108,91 +114,39 @@ def _ollama(_plan: Plan, server: Server) -> Service:
 
 
 def _vllm(plan: Plan, server: Server) -> Service:
-    instance = server.members[0]
-    artifact = plan.artifact(instance.artifact)
-    flags = ["--model", _source(artifact), "--served-model-name", instance.id, "--port", str(server.container_port)]
-    flags += ["--max-model-len", str(instance.context_tokens), "--max-num-seqs", str(instance.slots)]
-    flags += [*_vllm_memory(plan, instance), "--dtype", "auto", *_revision(artifact)]
-    if len(server.devices) > 1:
-        flags += ["--tensor-parallel-size", str(len(server.devices))]
-    if instance.mode == "embedding":
-        flags += ["--runner", "pooling"]
+    artifact = plan.artifact(server.members[0].artifact)
     return {
-        "command": flags,
-        "environment": {**_offline(artifact), "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"},
+        "command": [*vllm_arguments(plan, server.members[0], "/"), "--port", str(server.container_port)],
+        "environment": {**offline(artifact), "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"},
         "shm_size": "2gb",
         "volumes": _weights(server, artifact, "/root/.cache/huggingface"),
     }
 
 
-def _vllm_memory(plan: Plan, instance: Instance) -> list[str]:
-    """The planned share of the fullest device; vLLM takes a fraction of the card and fills it with KV cache."""
-    pools = {pool.id: pool.capacity_bytes for pool in plan.host.pools}
-    gpu_pools = {plan.host.machine.device(device).pool for device in instance.placement.devices}
-    shares = [demand.total_bytes / pools[demand.pool] for demand in instance.demand if demand.pool in gpu_pools]
-    if not shares:
-        return []
-    share = min(0.99, math.ceil(max(shares) * 10_000) / 10_000)
-    kv_type = ["--kv-cache-dtype", "fp8"] if instance.kv_type == "q8_0" else []
-    return ["--gpu-memory-utilization", f"{share:.4f}", *kv_type]
-
-
 def _tei(plan: Plan, server: Server) -> Service:
-    instance = server.members[0]
-    artifact = plan.artifact(instance.artifact)
-    flags = ["--model-id", _source(artifact), "--port", str(server.container_port)]
-    flags += ["--max-batch-tokens", str(max(instance.total_context_tokens, instance.micro_batch_tokens))]
-    flags += ["--max-concurrent-requests", str(max(64, instance.slots)), *_revision(artifact)]
-    pooling = {"mean": "mean", "cls": "cls", "last": "last-token"}.get(instance.pooling)
-    if pooling and instance.mode == "embedding":
-        flags += ["--pooling", pooling]
+    artifact = plan.artifact(server.members[0].artifact)
     return {
-        "command": flags,
-        "environment": _offline(artifact),
+        "command": [*tei_arguments(plan, server.members[0], "/"), "--port", str(server.container_port)],
+        "environment": offline(artifact),
         "volumes": _weights(server, artifact, "/data"),
     }
 
 
 def _infinity(plan: Plan, server: Server) -> Service:
-    instance = server.members[0]
-    artifact = plan.artifact(instance.artifact)
-    flags = ["v2", "--model-id", _source(artifact), "--served-model-name", instance.id]
-    flags += [
-        "--port",
-        str(server.container_port),
-        "--device",
-        "cuda" if server.devices else "cpu",
-        *_revision(artifact),
-    ]
+    artifact = plan.artifact(server.members[0].artifact)
     return {
-        "command": flags,
-        "environment": {**_offline(artifact), "INFINITY_ANONYMOUS_USAGE_STATS": "0", "DO_NOT_TRACK": "1"},
+        "command": ["v2", *infinity_arguments(plan, server.members[0], "/"), "--port", str(server.container_port)],
+        "environment": {**offline(artifact), "INFINITY_ANONYMOUS_USAGE_STATS": "0", "DO_NOT_TRACK": "1"},
         "volumes": _weights(server, artifact, "/app/.cache"),
     }
 
 
 def _speaches(plan: Plan, server: Server) -> Service:
-    artifact = plan.artifact(server.members[0].artifact)
-    seconds = {HOT: "-1", WARM: "900", COLD: "120"}[server.tier]
-    environment = {"STT_MODEL_TTL": seconds, "WHISPER__INFERENCE_DEVICE": "cuda" if server.devices else "cpu"}
-    if server.tier == HOT:
-        environment["PRELOAD_MODELS"] = json.dumps([artifact.repository])
-    # speaches reads only the hub's own cache layout, so it keeps weights in its volume and not under /models.
-    return {"environment": environment, "volumes": [_volume(server, "/home/ubuntu/.cache/huggingface/hub")]}
-
-
-def _source(artifact: PlannedArtifact) -> str:
-    if not artifact.files:
-        return artifact.repository
-    return "/" + artifact_path(artifact, artifact.files[0]).removesuffix(f"/{artifact.files[0]}")
-
-
-def _revision(artifact: PlannedArtifact) -> list[str]:
-    return ["--revision", artifact.revision] if artifact.revision and not artifact.files else []
-
-
-def _offline(artifact: PlannedArtifact) -> dict[str, str]:
-    return {"HF_HUB_OFFLINE": "1"} if artifact.files else {"HF_HUB_DISABLE_TELEMETRY": "1"}
+    # It reads only the hub's own cache layout, so it keeps weights in its volume and not under /models.
+    return {
+        "environment": speaches_environment(plan, server),
+        "volumes": [_volume(server, "/home/ubuntu/.cache/huggingface/hub")],
+    }
 
 
 def _weights(server: Server, artifact: PlannedArtifact, cache: str) -> list[dict[str, Any]]:

@@ -17,5 +17,6 @@ def render(plan: Plan) -> dict[str, str]:
         "# STACKPLAN_MODELS=",
     ]
     lines += ["# A long random text that clients of the gateway send as their API key", "LITELLM_MASTER_KEY="]
+    lines += ["# Only with Open WebUI: a long random text that signs its sessions", "WEBUI_SECRET_KEY="]
     lines += [f"{key}=" for key in keys[1:]]
     return {".env.example": "\n".join(lines) + "\n"}

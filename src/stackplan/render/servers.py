@@ -80,6 +80,19 @@ def server_of(plan: Plan, instance_id: str) -> Server:
     return {member.id: server for server in servers(plan) for member in server.members}[instance_id]
 
 
+def starts_with_tier(planned: tuple[Server, ...], server: Server) -> bool:
+    """Whether starting the server's whole tier may start it too.
+
+    COLD servers start one by one. Of a swap group, WARM starts the one server that holds most of it: nothing would
+    make two servers take turns in memory that was planned for one.
+    """
+    group = server.members[0].swap_group
+    if server.tier != WARM or not group:
+        return server.tier != COLD
+    rivals = [other for other in planned if other.tier == WARM and other.members[0].swap_group == group]
+    return server is max(rivals, key=lambda rival: len(rival.members))
+
+
 def tier_of(instance: Instance) -> str:
     """One of `TIERS`; plans may spell it in capitals, as people do."""
     return instance.tier.lower()
