@@ -22,7 +22,17 @@ from stackplan.catalog_schema import (
     ModelRecord,
     RoleRecord,
 )
-from stackplan.catalog_sizes import Published, Shapes, hashable, parts_of, printed_size, published_gib, stretch
+from stackplan.catalog_sizes import (
+    Published,
+    Shape,
+    Shapes,
+    Sized,
+    hashable,
+    parts_of,
+    printed_size,
+    published_gib,
+    stretch,
+)
 from stackplan.catalog_yaml import HINT, CatalogRecords, Located
 from stackplan.hardware import Basis
 from stackplan.strict_yaml import read_yaml
@@ -166,7 +176,8 @@ def build_catalog(records: CatalogRecords, digest: str) -> tuple[Catalog, tuple[
     """The finished catalog, and the published sizes that disagree with the rules."""
     findings: list[Finding] = []
     engines = tuple(located.record for located in records.engines)
-    models = tuple(_model(located, engines, findings) for located in records.models)
+    known: dict[Shape, Sized] = {}
+    models = tuple(_model(located, engines, findings, known) for located in records.models)
     dates = [model.date for model in models] + [engine.date for engine in engines]
     catalog = Catalog(
         models=models,
@@ -186,13 +197,18 @@ def models_in(path: Path) -> tuple[Model, ...]:
         located = [Located(model, document, ("models", n), family.family) for n, model in enumerate(family.models)]
     else:
         located = [Located(checked(document, ModelRecord, HINT), document, ())]
-    return tuple(_model(record, (), []) for record in located)
+    return tuple(_model(record, (), [], {}) for record in located)
 
 
-def _model(located: Located[ModelRecord], engines: tuple[EngineRecord, ...], findings: list[Finding]) -> Model:
+def _model(
+    located: Located[ModelRecord],
+    engines: tuple[EngineRecord, ...],
+    findings: list[Finding],
+    known: dict[Shape, Sized],
+) -> Model:
     """One finished model."""
     record = located.record
-    shapes = Shapes(located)
+    shapes = Shapes(located, known)
     return Model(
         id=record.id,
         name=record.name,

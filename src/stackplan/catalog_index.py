@@ -8,7 +8,6 @@ import gc
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -75,7 +74,7 @@ def index_key(files: Sequence[CatalogFile]) -> str:
 def _sources() -> list[Path]:
     """The modules that decide what an index holds; editing one makes it stale."""
     package = Path(__file__).resolve().parent
-    names = ("architecture.py", "catalog*.py", "*_yaml.py", "yaml_schema.py", "estimate/**/*.py", "gguf/*.py")
+    names = ("architecture.py", "catalog*.py", "strict_yaml.py", "yaml_schema.py", "estimate/**/*.py", "gguf/*.py")
     return sorted(path for name in names for path in package.glob(name))
 
 
@@ -101,10 +100,9 @@ def _write_index(place: Path, key: str, catalog: Catalog) -> None:
     head = f"{key} {hashlib.sha256(body).hexdigest()}\n".encode()
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=place.parent, prefix="catalog-", suffix=".tmp")
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(head + body)
-        Path(name).replace(place)
+        beside = place.with_name(f"{place.stem}.{os.getpid()}.tmp")
+        beside.write_bytes(head + body)
+        beside.replace(place)
         _forget_old(place.parent)
     except OSError:
         return

@@ -1,5 +1,6 @@
 """How large a file is: what a source printed, what the quantiser writes for the shape, and how to join the two."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
@@ -52,54 +53,64 @@ def published_label(text: str) -> Published:
     return Published(parse_bytes(text), parse_bytes(f"1{unit}") // 10**decimals)
 
 
-Overrides = tuple[tuple[str, Any], ...]
+Shape = tuple[tuple[str, Any], ...]
+
+
+@dataclass(slots=True)
+class Sized:
+    """One shape, and its weight tables as they are asked for."""
+
+    prepared: Prepared | None
+    tables: dict[tuple[str, bool], WeightTable] = field(default_factory=dict)
+
+    def table(self, kind: str, importance_matrix: bool) -> WeightTable | None:
+        """The weight table of one of the quantiser's types."""
+        if self.prepared is None or kind not in WITH_RECIPE:
+            return None
+        key = (kind, importance_matrix)
+        if key not in self.tables:
+            self.tables[key] = self.prepared.weights(kind, importance_matrix=importance_matrix)
+        return self.tables[key]
 
 
 @dataclass(slots=True)
 class Shapes:
-    """Sizes one model's files, each recipe once. ``overrides`` are what some files' shape has otherwise."""
+    """Sizes one model's files. ``known`` remembers shapes; models that share one (generations, fine-tunes) share it."""
 
     located: Located[ModelRecord]
-    prepared: dict[Overrides, Prepared | None] = field(default_factory=dict)
-    tables: dict[tuple[str, bool, Overrides], WeightTable | None] = field(default_factory=dict)
+    known: dict[Shape, Sized]
 
     def architecture(self) -> Architecture | None:
         """The model's shape as every file of it shares it."""
-        prepared = self._prepare(())
-        return prepared.architecture if prepared else None
+        sized = self._sized({})
+        return sized.prepared.architecture if sized and sized.prepared else None
 
     def size(self, place: ArtifactRecord, kind: str) -> WeightTable | None:
         """The weight table of the standard type behind ``kind``; None when shape or recipe is unknown."""
-        overrides = tuple((key, hashable(value)) for key, value in sorted(place.architecture.items()))
-        key = (standard_type(kind), place.importance_matrix, overrides)
-        if key not in self.tables:
-            self.tables[key] = self._table(*key)
-        return self.tables[key]
-
-    def _table(self, kind: str, importance_matrix: bool, overrides: Overrides) -> WeightTable | None:
-        prepared = self._prepare(overrides)
-        shape = self.architecture()
-        if prepared is None or shape is None or kind not in WITH_RECIPE:
+        shape, sized = self.architecture(), self._sized(place.architecture)
+        if shape is None or sized is None:
             return None
         try:
-            table = prepared.weights(kind, importance_matrix=importance_matrix)
+            table = sized.table(standard_type(kind), place.importance_matrix)
         except UserError as problem:
             raise self._error(problem) from None
-        return trimmed(table, shape.block_count)
+        return trimmed(table, shape.block_count) if table else None
 
-    def _prepare(self, overrides: Overrides) -> Prepared | None:
-        if overrides not in self.prepared:
-            self.prepared[overrides] = self._shape(overrides)
-        return self.prepared[overrides]
-
-    def _shape(self, overrides: Overrides) -> Prepared | None:
-        record = self.located.record
-        if record.architecture is None:
+    def _sized(self, overrides: Mapping[str, Any]) -> Sized | None:
+        """The shape of the model with ``overrides``; None when the record has none."""
+        architecture = self.located.record.architecture
+        if architecture is None:
             return None
-        shape = {**record.architecture, **dict(overrides)}
-        shape["architecture"] = shape.pop("name")
+        shape = {**architecture, **overrides}
+        key = tuple((name, hashable(value)) for name, value in sorted(shape.items()))
+        if key not in self.known:
+            self.known[key] = Sized(self._prepare(shape))
+        return self.known[key]
+
+    def _prepare(self, shape: dict[str, Any]) -> Prepared | None:
+        """What the estimator makes of a shape; None when it does not know the architecture."""
         try:
-            answer = prepare(shape)
+            answer = prepare({"architecture": shape.pop("name"), **shape})
         except UserError as problem:
             raise self._error(problem) from None
         return answer if isinstance(answer, Prepared) else None
@@ -117,6 +128,8 @@ def hashable(value: Any) -> Any:
 
 def trimmed(table: WeightTable, block_count: int) -> WeightTable:
     """``table`` with one entry per block of the model; the blocks beyond are prediction's, counted apart."""
+    if len(table.layer_bytes) == block_count:
+        return table
     return replace(table, layer_bytes=table.layer_bytes[:block_count], expert_bytes=table.expert_bytes[:block_count])
 
 

@@ -143,7 +143,7 @@ def exact_differences() -> dict[str, float]:
     """By tag, how far the derived size is from the registry's, as a share."""
     differences = {}
     for located in bundled_records().models:
-        shapes = Shapes(located)
+        shapes = Shapes(located, {})
         for place in located.record.artifacts:
             if place.tag is None or place.published_bytes is None or place.quantisation is None:
                 continue
