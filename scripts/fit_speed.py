@@ -18,9 +18,9 @@ import yaml
 from speed_fit import QUALITY_WEIGHT, Observation, Prior, fit, log_seconds
 from speed_rows import Row, load_rows
 
-from stackplan.estimate.speed import place_shares
+from stackplan.estimate.speed import pass_seconds, place_shares
 from stackplan.estimate.speed_model import SpeedModel, speed_model
-from stackplan.estimate.speed_rates import device_class
+from stackplan.estimate.speed_rates import device_class, host_rates
 from stackplan.hardware import Device, PoolKind
 from stackplan.serving import Placement
 
@@ -28,6 +28,7 @@ OUTPUT: Final = Path(__file__).resolve().parents[1] / "catalog" / "speed.yaml"
 DATE: Final = "2026-11-21"
 SUPPORT: Final = 3  # rows below which a family, quantisation or device gets no factor of its own
 FOLDS: Final = 10
+MICRO_BATCH: Final = 512  # llama.cpp's default, which published prompt figures use
 
 # Starting point: efficiency, then microseconds per layer, expert layer, recurrent layer and token; a first, simpler
 # fit of the same data. Only a prior: the deviations below let the data move it.
@@ -74,8 +75,8 @@ FIXED: Final[dict[str, Any]] = {
     "disk_source": "assumed: sequential reads of common PCIe 3/4, SATA and spinning disks",
     "cpu_thread_bytes_per_second": 20_000_000_000,
     "cpu_thread_source": "Ryzen 7950X with 2 threads, 8B Q4_K_S to BF16: 22 to 32 GB/s each (ik_llama.cpp, 2024-12)",
-    "cpu_thread_flops_per_second": 160_000_000_000,
-    "cpu_thread_flops_source": "assumed: AVX2 integer dot products of one core",
+    "cpu_thread_flops_per_second": 200_000_000_000,
+    "cpu_thread_flops_source": "Ryzen 7840HS, 8 cores, 1B to 1.5B models: 0.45 to 0.5 TFLOPS (localmaxxing, 2026)",
     "host_share_factor": 0.75,
     "host_share_source": "RTX 5070 with dual-channel DDR5, 24B to 32B spilled: 32 to 43 GB/s (llmfit community, 2026)",
     "crossing_seconds": 0.00002,
@@ -83,7 +84,7 @@ FIXED: Final[dict[str, Any]] = {
     "pcie_bytes_per_second": 12_000_000_000,
     "pcie_source": "assumed: PCIe 3.0 x16 or 4.0 x8 as reached",
 }
-SPREAD: Final = {"unknown": 1.5, "split": 1.25, "prompt": 2.0}
+SPREAD: Final = {"unknown": 1.5, "split": 1.25, "prompt": 1.75}
 # Median bits per weight of whole files, llama-quantize b11434, 45 models.
 BITS_PER_WEIGHT: Final = {
     "default": 4.98, "F32": 32.0, "F16": 16.0, "BF16": 16.0, "Q8_0": 8.5, "Q6_K": 6.57, "Q5_K_M": 5.75, "Q5_K_S": 5.6,
@@ -270,18 +271,22 @@ def _named(values: dict[str, float], prefix: str) -> dict[str, float]:
     return {name.removeprefix(prefix): _rounded(values[name]) for name in sorted(values) if name.startswith(prefix)}
 
 
-def prompt_constants(rows: Sequence[Row]) -> dict[str, float]:
+def prompt_constants(rows: Sequence[Row], values: dict[str, float]) -> dict[str, float]:
     """Shares of the nominal FP16 rate that reading a prompt reaches: medians by backend, class and experts."""
-    neutral = class_model()
+    fitted = speed_model(document(values, {}, {}))
     shares: list[tuple[str, str, bool, float]] = []
     for row in rows:
         device = row.host.gpus[0] if row.host.gpus else None
         if device and device.compute_flops_per_second and row.prompt_tokens_per_second:
-            traffic = place_shares(row.work, Placement(("gpu0",)), 0, ("f16", "f16"))[0].traffic
+            place = place_shares(row.work, Placement(("gpu0",)), 0, ("f16", "f16"))[0]
+            traffic, part = place.traffic, host_rates(fitted, row.host, row.backend).places["gpu0"]
+            computing = 1 / row.prompt_tokens_per_second - pass_seconds(part, place) / MICRO_BATCH
+            if computing < 0.3 / row.prompt_tokens_per_second:
+                continue  # launches, not arithmetic, decide this row
             bits = BITS_PER_WEIGHT.get(row.work.quantisation, BITS_PER_WEIGHT["default"])
-            operations = 2 * traffic.weight_bytes * 8 / bits
-            share = row.prompt_tokens_per_second * operations / device.compute_flops_per_second
-            shares.append((row.backend, class_of(row, neutral), traffic.expert_bytes > 0, share))
+            operations = 2 * (traffic.weight_bytes - row.work.head_bytes) * 8 / bits
+            share = operations / device.compute_flops_per_second / computing
+            shares.append((row.backend, class_of(row, fitted), traffic.expert_bytes > 0, share))
     dense = [entry for entry in shares if not entry[2]]
     result: dict[str, float] = {}
     for backend in START:
@@ -319,7 +324,7 @@ def main() -> None:
     for name, results in named.items():
         report(name, results)
     measured = [(row, error) for row, error in by_row + by_model if f"device:{row.device}" in values]
-    content = document(values, ranges(measured), ranges(by_device), prompt_constants(rows))
+    content = document(values, ranges(measured), ranges(by_device), prompt_constants(rows, values))
     speed_model(content)
     if "--check" not in sys.argv:
         head = "# Written by scripts/fit_speed.py; edit that, not this. docs/speed.md explains every constant.\n"

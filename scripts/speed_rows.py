@@ -129,7 +129,7 @@ def host_of(device: dict[str, Any], backend: str) -> Host:
         )
         if not unified:
             pools.append(Pool("gpu0", PoolKind.VRAM, 1 << 40))
-    cores = 64 if bandwidth > 150e9 else 16
+    cores = 64 if bandwidth > 150e9 else 8
     cpu = Cpu(device["name"], cores, cores, bandwidth_bytes_per_second=bandwidth if on_cpu or unified else None)
     return Host("host", device["name"], "linux", "x86_64", cpu, tuple(devices), tuple(pools))
 

@@ -38,16 +38,16 @@ def decode(
     The range holds for 80 % of measured rows of one stream. Places that the host does not have count as its CPU.
     """
     shares = place_shares(work, placement, kv_depth_tokens, (serving.kv_type_k, serving.kv_type_v))
-    parts = [(rates.places.get(share.place, rates.cpu), share.traffic) for share in shares]
+    parts = [(rates.places.get(share.place, rates.cpu), share) for share in shares]
     distinct = distinct_experts(work.expert_share, sequences)
     per_byte = 8 / model.bits_per_weight.get(work.quantisation, model.bits_per_weight["default"])
-    seconds = sum(_seconds(part, traffic, sequences, distinct, per_byte) for part, traffic in parts)
+    seconds = sum(_seconds(part, share.traffic, sequences, distinct, per_byte) for part, share in parts)
     seconds += _sharing_seconds(model, rates, shares) + parts[-1][0].token_seconds
     seconds *= model.families.get(work.family, 1.0) * model.quantisations.get(work.quantisation, 1.0)
     widen = (model.split_range if len(parts) > 1 else 1.0) * (1.0 if work.exact else model.unknown_range)
     known = work.exact and all(part.basis is not Basis.ASSUMED for part, _ in parts)
     rate = 1 / seconds
-    prompt = _prompt_rate(model, parts, per_byte)
+    prompt = _prompt_rate(model, work, parts, per_byte, serving.micro_batch_tokens)
     return SpeedEstimate(
         decode_tokens_per_second=rate,
         decode_low=rate * min(part.range_low for part, _ in parts) / widen,
@@ -146,17 +146,36 @@ def distinct_experts(share: float, tokens: int) -> float:
 
 
 def _prompt_rate(
-    model: SpeedModel, parts: Sequence[tuple[PlaceRates, Traffic]], weights_per_byte: float
+    model: SpeedModel, work: Workload, parts: Sequence[tuple[PlaceRates, Share]], weights_per_byte: float, batch: int
 ) -> float | None:
-    """Tokens per second of reading a prompt: 2 operations per active weight, place after place."""
-    seconds = 0.0
-    for part, traffic in parts:
+    """Tokens per second of reading a prompt: 2 operations per active weight, place after place.
+
+    Each micro-batch also reads every resident weight once (many tokens touch every expert) and launches every layer.
+    The output head runs for the last token only. With a card at hand, layers kept in host memory are copied to it
+    once per micro-batch where that is quicker than the CPU (llama.cpp does so from 32 tokens on).
+    """
+    fastest, upload = 0.0, 0.0
+    for part, _ in parts:
         if not part.flops_per_second:
             return None
-        dense = traffic.weight_bytes - traffic.expert_bytes
-        effort = dense + traffic.expert_bytes / model.prompt_expert_factor
-        seconds += 2 * effort * weights_per_byte / part.flops_per_second
-    return 1 / seconds
+        if part.upload_bytes_per_second:
+            fastest, upload = part.flops_per_second, part.upload_bytes_per_second
+    head, seconds = work.head_bytes, 0.0
+    for part, share in reversed(parts):
+        experts = share.traffic.expert_bytes
+        effort = share.traffic.weight_bytes - head - experts + experts / model.prompt_expert_factor
+        operations, head = 2 * effort * weights_per_byte, 0
+        spent = operations / (part.flops_per_second or 1.0) + pass_seconds(part, share) / batch
+        if share.place == HOST and fastest:
+            spent = min(spent, operations / fastest + share.resident_bytes / upload / batch)
+        seconds += spent
+    return 1 / seconds if seconds > 0 else None
+
+
+def pass_seconds(part: PlaceRates, share: Share) -> float:
+    """What one micro-batch costs however few tokens it has: its weights are read and its layers launched once."""
+    launches = share.traffic.layers * part.layer_seconds + share.traffic.expert_layers * part.expert_layer_seconds
+    return share.resident_bytes * part.weight_seconds_per_byte + launches
 
 
 def load_seconds(rates: HostRates, work: Workload, shares: Sequence[Share]) -> float | None:
