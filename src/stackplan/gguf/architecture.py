@@ -8,7 +8,7 @@ from stackplan.architecture import Architecture, Attention, Layer, Tensor
 from stackplan.errors import UserError
 from stackplan.gguf import mixers
 from stackplan.gguf.blocks import Block, TensorTable, table_of
-from stackplan.gguf.families import ENCODERS, KNOWN, NEVER_UNIFIED, ROUTER_BLOCKS
+from stackplan.gguf.families import KNOWN, NEVER_UNIFIED, ROUTER_BLOCKS
 from stackplan.gguf.header import Skipped
 from stackplan.gguf.keys import MAX_BLOCKS, Keys
 from stackplan.gguf.state import compressor_state_of, inner_length_of, state_of
@@ -62,7 +62,7 @@ def architecture_of(metadata: Mapping[str, object], tensors: Sequence[Tensor]) -
         layers=tuple(layers),
         context_tokens=keys.integer("context_length"),
         sliding_window=shape.windows.tokens,
-        tied_embeddings="output.weight" not in table.shared and name not in ENCODERS,
+        tied_embeddings="output.weight" not in table.shared and mixers.has_output_head(keys),
         causal=not (mixers.caches_nothing(keys) or keys.is_false("attention.causal")),
         latent_rank=keys.integer("attention.kv_lora_rank"),
         query_rank=keys.integer("attention.q_lora_rank"),

@@ -74,7 +74,7 @@ WINDOWS: Final[Mapping[str, WindowRule]] = {
     "step35": WindowRule(None),
 }
 
-# No key-value cache at all; encoders have no output head either.
+# No key-value cache at all; encoders have no output head either, but for those that follow.
 ENCODERS: Final = frozenset(
     {
         "bert",
@@ -90,6 +90,7 @@ ENCODERS: Final = frozenset(
         "wavtokenizer-dec",
     }
 )
+ENCODERS_WITH_HEAD: Final = frozenset({"gemma-embedding"})
 DIFFUSION: Final = frozenset({"dream", "llada", "llada-moe", "rnd1"})
 
 # Blocks with a cache of their own, counted from the first, where the loader fixes them.

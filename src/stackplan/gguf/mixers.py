@@ -12,6 +12,7 @@ from stackplan.gguf.families import (
     CACHE_OF_TARGET,
     DIFFUSION,
     ENCODERS,
+    ENCODERS_WITH_HEAD,
     INDEXER_ROWS,
     INDEXER_WITH_VALUES,
     KNOWN,
@@ -47,6 +48,12 @@ def caches_nothing(keys: Keys) -> bool:
     """Whether the engine keeps no cache: encoders and diffusion models."""
     name = keys.architecture
     return name in ENCODERS | DIFFUSION or (name not in KNOWN and keys.is_false("attention.causal"))
+
+
+def has_output_head(keys: Keys) -> bool:
+    """Whether the engine gives logits, from a tensor of their own or from the token embedding."""
+    name = keys.architecture
+    return name in DIFFUSION | ENCODERS_WITH_HEAD or not caches_nothing(keys)
 
 
 def windows_of(keys: Keys, blocks: int, trunk: int) -> Windows:
