@@ -10,9 +10,9 @@ from stackplan.bundled import bundled_folder
 from stackplan.catalog import Catalog
 from stackplan.catalog_index import load_catalog
 from stackplan.hardware import Basis
+from stackplan.judgement_yaml import load_quality
 from stackplan.quality import QualityScore, prior_points, quality_of
 from stackplan.quality_tables import QualityTables
-from stackplan.stack_yaml import load_quality
 
 
 def main(rows: int) -> None:

@@ -11,9 +11,9 @@ from stackplan.bundled import bundled_folder
 from stackplan.catalog import Catalog, Licence, Model, QualityFigure
 from stackplan.catalog_index import load_catalog
 from stackplan.hardware import Basis
+from stackplan.judgement_yaml import load_quality
 from stackplan.quality import prior_points, quality_of
 from stackplan.quality_tables import Curve, QualityTables
-from stackplan.stack_yaml import load_quality
 
 AA = "AA Intelligence Index (2026 re-scaled; best variant)"
 LCB = "LiveCodeBench v6"

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from stackplan.bundled import bundled_folder
 from stackplan.catalog_index import load_catalog
+from stackplan.judgement_yaml import load_quantisation
 from stackplan.quality_tables import QuantisationTables
 from stackplan.quantisation import cache_loss, effective_parameters, weight_loss
 from stackplan.serving import KV_TYPES
-from stackplan.stack_yaml import load_quantisation
 
 EIGHT_BILLION = 8e9
 LADDER = ("F16", "Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "IQ4_XS", "Q3_K_M", "IQ3_XXS", "IQ2_M", "IQ2_XXS", "IQ1_S")

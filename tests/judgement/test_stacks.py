@@ -10,8 +10,9 @@ from stackplan.bundled import bundled_folder
 from stackplan.catalog import Catalog
 from stackplan.catalog_index import load_catalog
 from stackplan.errors import UserError
+from stackplan.judgement_yaml import load_presets, load_quality, load_quantisation
 from stackplan.stack import Stack
-from stackplan.stack_yaml import load_presets, load_quality, load_quantisation, load_stack
+from stackplan.stack_yaml import load_stack
 
 STACKS = ("agents", "coding", "everyday", "heavy-pipeline", "orchestrator", "rag-services", "research")
 

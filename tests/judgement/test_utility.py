@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from stackplan.bundled import bundled_folder
 from stackplan.catalog import Role
 from stackplan.hardware import Basis
+from stackplan.judgement_yaml import load_presets
 from stackplan.quality import QualityScore
 from stackplan.stack import Policy, RoleRequest
-from stackplan.stack_yaml import load_presets
 from stackplan.units import GIB
 from stackplan.utility import wish_of, worth
 from stackplan.utility_terms import Offered, explained

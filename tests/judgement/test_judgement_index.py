@@ -1,0 +1,75 @@
+"""The index of the tables says what the files say, and is never trusted when it is damaged or old."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stackplan.bundled import bundled_folder
+from stackplan.errors import UserError
+from stackplan.judgement_index import FILES, load_judgement
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Path:
+    folder = tmp_path / "catalog"
+    folder.mkdir()
+    for name in FILES:
+        shutil.copy(bundled_folder("catalog") / name, folder)
+    return folder
+
+
+def test_a_warm_start_gives_what_the_cold_one_gave(tables: Path, tmp_path: Path) -> None:
+    cold = load_judgement([tables], tmp_path / "cache")
+    assert list((tmp_path / "cache").glob("judgement-*.json"))
+    assert load_judgement([tables], tmp_path / "cache") == cold
+
+
+def test_a_changed_file_is_read_anew(tables: Path, tmp_path: Path) -> None:
+    before = load_judgement([tables], tmp_path / "cache")
+    path = tables / "presets.yaml"
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("speed_weight: 0.15", "speed_weight: 0.2"), encoding="utf-8"
+    )
+    after = load_judgement([tables], tmp_path / "cache")
+    assert (before.presets["quality"].speed_weight, after.presets["quality"].speed_weight) == (0.15, 0.2)
+
+
+@pytest.mark.parametrize("damage", [b"", b"nonsense", b"{}"])
+def test_a_damaged_index_is_not_believed(tables: Path, tmp_path: Path, damage: bytes) -> None:
+    whole = load_judgement([tables], tmp_path / "cache")
+    (index,) = (tmp_path / "cache").glob("judgement-*.json")
+    head = index.read_bytes().partition(b"\n")[0]
+    index.write_bytes(head + b"\n" + damage)
+    assert load_judgement([tables], tmp_path / "cache") == whole
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(tables: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    assert load_judgement([tables], tmp_path / "file" / "cache").presets
+
+
+def test_the_users_own_table_goes_before_the_bundled_one(tables: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    text = (tables / "presets.yaml").read_text(encoding="utf-8").replace("speed_weight: 0.15", "speed_weight: 0.3")
+    (own / "presets.yaml").write_text(text, encoding="utf-8")
+    assert load_judgement([own, tables], tmp_path / "cache").presets["quality"].speed_weight == 0.3
+
+
+def test_a_missing_table_is_an_error_with_a_hint(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        load_judgement([tmp_path], tmp_path / "cache")
+    assert caught.value.hint
+
+
+def test_a_warm_start_needs_neither_pydantic_nor_yaml(tables: Path, tmp_path: Path) -> None:
+    load_judgement([tables], tmp_path / "cache")
+    program = (
+        "import sys; from pathlib import Path; from stackplan.judgement_index import load_judgement; "
+        "load_judgement([Path(sys.argv[1])], Path(sys.argv[2])); print(sorted({'pydantic', 'yaml'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", program, str(tables), str(tmp_path / "cache")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "[]"
