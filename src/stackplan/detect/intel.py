@@ -9,15 +9,11 @@ import re
 from stackplan.backends import backend_of
 from stackplan.detect.gpu import GpuReading, MemoryModel
 from stackplan.detect.numbers import integer
-from stackplan.detect.pci import DisplayDevice, display_devices
+from stackplan.detect.pci import CANNOT_COMPUTE, DisplayDevice, cannot_compute, display_devices
 from stackplan.detect.world import World
 
 _INTEL = "8086"
 _TILE = re.compile(r"tile\d{1,2}")
-
-# First byte of device ids of graphics before Skylake (Linux include/drm/intel/pciids.h: Ivy Bridge 01, Haswell 04, 0a,
-# 0c, 0d, Valleyview 0f, Broadwell 16, Cherryview 22): no engine computes on them.
-_TOO_OLD = frozenset({"00", "01", "04", "0a", "0c", "0d", "0f", "16", "22"})
 
 
 def intel_devices(world: World) -> list[GpuReading]:
@@ -53,7 +49,7 @@ def _reading(world: World, card: DisplayDevice) -> GpuReading:
 
 
 def _integrated(card: DisplayDevice) -> GpuReading:
-    too_old = card.device_id[:2] in _TOO_OLD and len(card.device_id) == 4
+    too_old = cannot_compute(card.pci_id)
     return GpuReading(
         vendor="intel",
         name="Intel integrated GPU",
@@ -65,7 +61,7 @@ def _integrated(card: DisplayDevice) -> GpuReading:
         display_attached=card.display_attached,
         integrated=True,
         driver=card.driver,
-        notes=("integrated graphics of this age cannot compute; the CPU is used",) if too_old else (),
+        notes=(CANNOT_COMPUTE,) if too_old else (),
     )
 
 

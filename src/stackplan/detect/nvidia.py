@@ -52,7 +52,7 @@ def nvidia_devices(world: World) -> list[GpuReading]:
 
 
 def _readings(row: dict[str, Any], driver: str, board: Board | None) -> list[GpuReading]:
-    if "error" in row:
+    if row.get("error"):
         note = f"the driver says {row['error']}"
         return [GpuReading("nvidia", "NVIDIA GPU", Backend.CUDA, MemoryModel.UNKNOWN, notes=(note,))]
     card = _card(row, driver or row.get("driver_version", ""))
@@ -68,7 +68,7 @@ def _readings(row: dict[str, Any], driver: str, board: Board | None) -> list[Gpu
 def _card(row: dict[str, Any], driver: str) -> GpuReading:
     memory = row.get("memory") or {}
     total = memory.get("total") or None
-    notes = () if total else (f"the driver does not tell the memory: {memory.get('state', 'no answer')}",)
+    notes = () if total else (f"the driver does not tell the memory: {memory.get('state') or 'no answer'}",)
     if row.get("ecc"):
         notes = (*notes, "ECC is on")
     return GpuReading(
@@ -112,7 +112,7 @@ def _slice(card: GpuReading, part: dict[str, Any]) -> GpuReading:
         slice_of=card.name,
         slice_profile=profile[1] if profile else "",
         holders=_holders(part.get("processes", [])),
-        notes=() if total else (f"the driver does not tell the slice's memory: {memory.get('state', 'no answer')}",),
+        notes=() if total else (f"the driver does not tell the slice's memory: {memory.get('state') or 'no answer'}",),
     )
 
 

@@ -9,6 +9,12 @@ from stackplan.detect.world import World
 _DRM = "/sys/class/drm"
 _CARD = re.compile(r"card\d{1,3}")
 
+CANNOT_COMPUTE = "integrated graphics of this age cannot compute; the CPU is used"
+
+# First byte of device ids of graphics before Skylake (Linux include/drm/intel/pciids.h: Ivy Bridge 01, Haswell 04, 0a,
+# 0c, 0d, Valleyview 0f, Broadwell 16, Cherryview 22): no engine computes on them.
+_TOO_OLD = frozenset({"00", "01", "04", "0a", "0c", "0d", "0f", "16", "22"})
+
 # GT/s of a link -> usable MB/s of one lane after encoding.
 _LANE = {"2.5": 250, "5.0": 500, "8.0": 985, "16.0": 1969, "32.0": 3938, "64.0": 7563}
 
@@ -38,6 +44,12 @@ def display_devices(world: World) -> list[DisplayDevice]:
     names = world.list(_DRM)
     cards = sorted((name for name in names if _CARD.fullmatch(name)), key=lambda name: int(name[4:]))
     return [_device(world, card, names) for card in cards]
+
+
+def cannot_compute(pci_id: str) -> bool:
+    """Whether this is an Intel GPU that is too old for every engine."""
+    vendor, _, device = pci_id.partition(":")
+    return vendor == "8086" and len(device) == 4 and device[:2] in _TOO_OLD
 
 
 def _device(world: World, card: str, names: tuple[str, ...]) -> DisplayDevice:

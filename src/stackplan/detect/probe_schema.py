@@ -103,5 +103,4 @@ class Probe(_Strict):
         """The library's answers as `nvml.snapshot` gives them."""
         if self.nvml is None:
             return None
-        answers = self.nvml.model_dump(exclude_none=True)
-        return {**answers, "devices": [card.model_dump(exclude_unset=True) for card in self.nvml.devices]}
+        return self.nvml.model_dump()

@@ -1,5 +1,6 @@
 """Where weights would be stored: space and kind of the mounted file systems."""
 
+import re
 from dataclasses import dataclass
 
 from stackplan.detect.world import World
@@ -11,6 +12,7 @@ _LOCAL = frozenset(
     {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "overlay", "apfs", "ntfs", "ntfs3", "bcachefs"}
 )
 
+_PARTITION = re.compile(r"(?<=\d)p\d+$|(?<=[a-z])\d+$")
 # Disks of virtual machines call themselves rotating whatever they lie on.
 _VIRTUAL = ("/dev/vd", "/dev/xvd")
 
@@ -59,17 +61,22 @@ def _kind(world: World, mount: _Mount | None) -> str:
     """nvme, ssd, hdd, virtual, network, memory, or unknown."""
     if mount is None:
         return "unknown"
-    if mount.file_system in _NETWORK:
-        return "network"
-    if mount.file_system in _MEMORY:
-        return "memory"
-    if mount.source.startswith("/dev/nvme"):
-        return "nvme"
-    if mount.source.startswith(_VIRTUAL):
-        return "virtual"
-    folder = f"/sys/dev/block/{mount.device_number}"
-    for place in (f"{folder}/queue/rotational", f"{folder}/../queue/rotational"):
-        spins = world.read_text(place)
+    for kind, known in (
+        ("network", mount.file_system in _NETWORK),
+        ("memory", mount.file_system in _MEMORY),
+        ("nvme", mount.source.startswith("/dev/nvme")),
+        ("virtual", mount.source.startswith(_VIRTUAL)),
+    ):
+        if known:
+            return kind
+    return _rotation(world, mount)
+
+
+def _rotation(world: World, mount: _Mount) -> str:
+    """hdd or ssd as the kernel says of the disk, or of the disk that the partition is on (sda1, mmcblk0p1)."""
+    disk = _PARTITION.sub("", mount.source.rsplit("/", 1)[-1])
+    for place in (f"/sys/dev/block/{mount.device_number}", f"/sys/block/{disk}"):
+        spins = world.read_text(f"{place}/queue/rotational")
         if spins is not None:
             return "hdd" if spins.strip() == "1" else "ssd"
     return "unknown"

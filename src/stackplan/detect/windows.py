@@ -10,7 +10,9 @@ from typing import Any
 
 from stackplan.backends import backend_of
 from stackplan.detect.gpu import GpuReading, MemoryModel
+from stackplan.detect.pci import CANNOT_COMPUTE, cannot_compute
 from stackplan.detect.world import World
+from stackplan.hardware import Backend
 from stackplan.units import GIB, MIB
 
 _CLASS = r"HKLM\SYSTEM\CurrentControlSet\Control\Class\{4d36e968-e325-11ce-bfc1-08002be10318}"
@@ -74,6 +76,11 @@ def _row(name: str, place: re.Match[str], size: int | None) -> dict[str, Any]:
 
 def _reading(row: dict[str, Any]) -> GpuReading:
     vendor, size = _VENDORS[row["vendor_id"]], row["bytes"]
+    pci_id = f"{row['vendor_id']}:{row['device_id']}"
+    if cannot_compute(pci_id):
+        return GpuReading(
+            vendor, row["name"], Backend.VULKAN, MemoryModel.UNKNOWN, integrated=True, notes=(CANNOT_COMPUTE,)
+        )
     integrated = _is_integrated(vendor, row["name"], size)
     known = size is not None and not integrated
     model = MemoryModel.SHARED if integrated else MemoryModel.DEDICATED if known else MemoryModel.UNKNOWN
@@ -83,7 +90,7 @@ def _reading(row: dict[str, Any]) -> GpuReading:
         backend=backend_of(vendor, integrated=integrated, compute_capability=None),
         memory_model=model,
         total_bytes=size if known else None,
-        pci_id=f"{row['vendor_id']}:{row['device_id']}",
+        pci_id=pci_id,
         integrated=integrated,
         notes=() if known or integrated else ("Windows says at least 4 GB; the driver's registry entry is missing",),
     )

@@ -95,7 +95,5 @@ def _storage(host: Host) -> list[str]:
     disks = host.disks or ((host.disk,) if host.disk else ())
     if not disks:
         return [" disk     unknown"]
-    return [
-        f" disk     {disk.path}: {format_bytes(disk.free_bytes)} of {format_bytes(disk.capacity_bytes)} free ({disk.kind})"
-        for disk in disks
-    ]
+    sizes = [(disk, format_bytes(disk.free_bytes), format_bytes(disk.capacity_bytes)) for disk in disks]
+    return [f" disk     {disk.path}: {free} of {capacity} free ({disk.kind})" for disk, free, capacity in sizes]
