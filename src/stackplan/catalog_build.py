@@ -38,6 +38,7 @@ from stackplan.hardware import Basis
 from stackplan.strict_yaml import read_yaml
 from stackplan.yaml_schema import checked
 
+SPELT_VARIOUSLY = frozenset({"F32", "F16", "BF16", "MXFP4"})
 TOWER_BYTES_PER_PARAMETER = 2  # vision towers are kept in 16 bits (facts of every projector file listed)
 
 
@@ -88,7 +89,7 @@ class _Builder:
             repository=place.tag or place.repository or "",
             file_bytes=file_bytes,
             size_basis=basis,
-            files=(place.file.replace("{quantisation}", kind),) if place.file and parts == 1 else (),
+            files=file_names(place, kind) if parts == 1 else (),
             engines=self._engines(place, parts),
             revision=place.revision,
             importance_matrix=place.importance_matrix,
@@ -165,6 +166,13 @@ def projector_rank(file: str) -> int:
     """F16 first (every backend computes with it), then BF16, then the rest."""
     name = file.lower()
     return 0 if "-f16" in name else 1 if "bf16" in name else 2
+
+
+def file_names(place: ArtifactRecord, kind: str) -> tuple[str, ...]:
+    """The file's name where the publisher's pattern tells it; unquantised types are spelt in both cases."""
+    if place.file is None or (kind in SPELT_VARIOUSLY and "{quantisation}" in place.file):
+        return ()
+    return (place.file.replace("{quantisation}", kind),)
 
 
 def artifact_id(place: ArtifactRecord, kind: str) -> str:

@@ -128,6 +128,14 @@ def _hyperparameter(value: Any) -> Any:
     return value
 
 
+def _check_shape(shape: dict[str, Any] | None) -> None:
+    """Bounds of what a shape makes the estimator loop over."""
+    for key in ("block_count", "nextn_predict_layers"):
+        blocks = (shape or {}).get(key, 0)
+        if isinstance(blocks, bool) or not isinstance(blocks, int) or blocks > MAX_BLOCKS:
+            raise ValueError(f"architecture: {key} must be a whole number up to {MAX_BLOCKS}")
+
+
 MAX_BLOCKS = 1024
 LARGEST_HYPERPARAMETER = 10**9
 Hyperparameter = Annotated[Any, AfterValidator(_hyperparameter)]
@@ -244,6 +252,8 @@ class ModelRecord(Record):
     def _plausible(self) -> Self:
         if self.active_parameters > self.parameters:
             raise ValueError("active_parameters exceed parameters")
+        for shape in (self.architecture, *(place.architecture for place in self.artifacts)):
+            _check_shape(shape)
         if self.architecture is not None and not isinstance(self.architecture.get("name"), str):
             raise ValueError("architecture needs a name, the GGUF architecture")
         return self

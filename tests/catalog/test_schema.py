@@ -38,6 +38,7 @@ def test_the_sound_catalog_is_accepted(tmp_path):
         ("value: 34.4", "value: .inf", "models/qwen2.5.yaml:36: models.0.quality.0.value: Input should be"),
         ("block_count: 24", "block_count: {}", "models/qwen2.5.yaml:17: models.0.architecture.block_count: must be"),
         ("block_count: 24", "block_count: 99999999999", "models/qwen2.5.yaml:17: models.0.architecture.block_count:"),
+        ("block_count: 24", "block_count: 5000", "models/qwen2.5.yaml:3: models.0: architecture: block_count must be"),
         ("active_parameters: 494032768", "active_parameters: 494032769", "models/qwen2.5.yaml:3: models.0: active"),
         ("        tag:", "        repository: a/b\n        tag:", "models/qwen2.5.yaml:31: models.0.artifacts.1: an"),
         ('tag: "qwen2.5:0.5b"', 'tag: "x; rm -rf ~"', "models/qwen2.5.yaml:32: models.0.artifacts.1.tag: String"),

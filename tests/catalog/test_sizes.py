@@ -3,11 +3,14 @@
 from fractions import Fraction
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from stackplan.architecture import WeightTable
 from stackplan.catalog import Catalog
 from stackplan.catalog_build import Finding, build_catalog, models_in, unsized
 from stackplan.catalog_sizes import Shapes, printed_size, published_gib, published_label, stretch
+from stackplan.errors import UserError
 from stackplan.hardware import Basis
 from tests.catalog.files import FAMILY, bundled_records, read_catalog, write_catalog
 
@@ -37,6 +40,11 @@ def test_a_printed_size_that_agrees_gives_way_to_the_derived_one(tmp_path):
     assert found.files == ("Qwen2.5-0.5B-Instruct-Q4_K_M.gguf",)
 
 
+def test_names_of_unquantised_files_are_not_guessed(tmp_path):
+    found, _ = artifact(tmp_path, "Q4_K_M: 0.371", "F16: 0.926")
+    assert found.files == ()
+
+
 def test_a_printed_size_that_disagrees_counts_at_its_upper_edge_and_is_reported(tmp_path):
     found, findings = artifact(tmp_path, "Q4_K_M: 0.371", "Q4_K_M: 1.4")
     assert (found.file_bytes, found.size_basis) == (published_gib(1.4).upper_bytes, Basis.PUBLISHED)
@@ -54,6 +62,24 @@ def test_one_record_can_be_read_alone_or_as_a_family(tmp_path):
     (one,), (other,) = models_in(family), models_in(alone)
     assert one.artifacts == other.artifacts
     assert one.architecture == other.architecture
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    key=st.sampled_from(
+        ["block_count", "embedding_length", "attention.head_count", "vocab_size", "name", "tied_embeddings"]
+    ),
+    value=st.sampled_from(["0", "1", "7", "1000000000", "true", "x", "[]", "[1, 2]", "1.5", "null"]),
+)
+def test_a_spoilt_shape_is_refused_or_sized_and_never_crashes(tmp_path, key, value):
+    line = next(line for line in FAMILY.splitlines() if line.startswith(f"      {key}:"))
+    folder = write_catalog(tmp_path, FAMILY.replace(line, f"      {key}: {value}"))
+    try:
+        catalog, _ = build_catalog(read_catalog(folder), "")
+    except UserError as error:
+        assert "qwen2.5.yaml" in error.message  # noqa: PT017  (either ending is fine; this one must name the file)
+    else:
+        assert all(artifact.file_bytes > 0 for artifact in catalog.models[0].artifacts)
 
 
 def test_without_a_shape_the_printed_size_counts_and_no_weights_are_known(tmp_path):
