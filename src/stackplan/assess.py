@@ -19,6 +19,7 @@ from stackplan.serving import HOST, Demand, Estimate, SpeedEstimate, Unestimable
 
 # Speeds are compared with this much text already read: a short working session, far from the limits of a cache.
 KV_DEPTH_TOKENS = 4096
+_SLOTS_COMPARED = 4
 _CHAT = "chat"
 
 
@@ -81,19 +82,17 @@ class HostAssessor:
         return cls(host, model, host_rates(model, host))
 
     def takes(self, configuration: Configuration) -> Taken | Unestimable:
-        """Bytes per pool for one and more slots, never less than the engine takes.
+        """Bytes per pool as a line through one slot and `_SLOTS_COMPARED`.
 
-        Two slots tell the slope; buffers that grow with the larger of two parts are convex, so that four slots
-        bound the slope from above.
+        Cache, state and output grow exactly with slots, buffers are convex in them: the line is never below between.
+        The plan itself is made of exact estimates.
         """
-        one, two, four = (self.estimate(configuration, slots) for slots in (1, 2, 4))
-        for answer in (one, two, four):
-            if isinstance(answer, Unestimable):
-                return answer
-        assert isinstance(one, Estimate)  # noqa: S101  (for the type checker; the loop returned anything else)
-        assert isinstance(two, Estimate)  # noqa: S101
-        assert isinstance(four, Estimate)  # noqa: S101
-        return Taken(tuple(self._pool_taken(pool, one, two, four) for pool in self._pools(one)))
+        one, more = self.estimate(configuration, 1), self.estimate(configuration, _SLOTS_COMPARED)
+        if isinstance(one, Unestimable):
+            return one
+        if isinstance(more, Unestimable):
+            return more
+        return Taken(tuple(self._pool_taken(pool, one, more) for pool in self._pools(one)))
 
     def estimate(self, configuration: Configuration, slots: int) -> Estimate | Unestimable:
         """What the engine takes, place by place, with so many slots."""
@@ -137,11 +136,9 @@ class HostAssessor:
     def _pools(self, estimate: Estimate) -> list[str]:
         return sorted(self.by_pool(estimate))
 
-    def _pool_taken(self, pool: str, one: Estimate, two: Estimate, four: Estimate) -> PoolTaken:
-        first, second, fourth = (
-            sum(demand.total_bytes for demand in self.by_pool(estimate).get(pool, ())) for estimate in (one, two, four)
-        )
-        slope = max(second - first, -(-(fourth - first) // 3), 0)
+    def _pool_taken(self, pool: str, one: Estimate, more: Estimate) -> PoolTaken:
+        first, last = (sum(demand.total_bytes for demand in self.by_pool(e).get(pool, ())) for e in (one, more))
+        slope = max(0, -(-(last - first) // (_SLOTS_COMPARED - 1)))
         weights = sum(demand.weights_bytes for demand in self.by_pool(one)[pool])
         return PoolTaken(pool, first - slope, slope, weights)
 

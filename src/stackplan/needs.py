@@ -34,6 +34,7 @@ class RoleNeed:
     min_parameters: int | None
     architecture_classes: tuple[str, ...]
     forbid: tuple[str, ...]
+    request: RoleRequest
     pool: str = ""
     """The request that this need is one of several for; members of a pool get different weights."""
 
@@ -75,6 +76,7 @@ def _merged(request: RoleRequest, role: Role) -> RoleNeed:
         min_parameters=request.min_parameters,
         architecture_classes=request.architecture_classes or role.architecture_classes,
         forbid=request.forbid,
+        request=request,
     )
 
 

@@ -1,0 +1,120 @@
+"""What configurations are worth to needs: quality, quantisation and utility put together, each computed once.
+
+The worth of an option is a product, so it is kept as one: what model, file, cache type and speed leave of a need's points
+(`merit`), times what the context and the tier leave. `explain` tells the same product term by term.
+"""
+
+from dataclasses import dataclass, field
+
+from stackplan.catalog import Artifact, Model
+from stackplan.configuration import Configuration
+from stackplan.hardware import Basis
+from stackplan.needs import RoleNeed
+from stackplan.plan import Utility
+from stackplan.problem import Tier
+from stackplan.quality import QualityScore, quality_of
+from stackplan.quality_tables import QualityTables, QuantisationTables
+from stackplan.quantisation import cache_loss, effective_parameters, weight_loss
+from stackplan.serving import SpeedEstimate
+from stackplan.stack import Policy
+from stackplan.utility import SAME_LINEAGE_POINTS, Wish, factors, start, wish_of
+from stackplan.utility_terms import Offered, explained
+
+
+@dataclass(slots=True)
+class Rating:
+    """Judges configurations under one policy."""
+
+    policy: Policy
+    quality: QualityTables
+    quantisation: QuantisationTables
+    _wishes: dict[str, Wish] = field(default_factory=dict)
+    _scores: dict[tuple[str, str], QualityScore] = field(default_factory=dict)
+    _losses: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def merit(
+        self, need: RoleNeed, model: Model, artifact: Artifact, kv_type: str, speed: SpeedEstimate | None
+    ) -> float | None:
+        """Points left by quality, quantisation, cache type and speed; None when a floor of the need is missed."""
+        score = self.score(need, model)
+        rate = speed.decode_tokens_per_second if speed is not None else None
+        if score.points < need.quality_floor or (rate is not None and rate < need.speed_floor):
+            return None
+        wish = self.wish(need)
+        _, fast, _, _ = factors(wish, wish.context_wish_tokens, rate, wish.tier)
+        return start(wish, score.points) * self.kept(model, artifact, kv_type) * fast
+
+    def context_factor(self, need: RoleNeed, context_tokens: int) -> float:
+        """Share of the merit that a context leaves."""
+        wish = self.wish(need)
+        return factors(wish, context_tokens, None, wish.tier)[0]
+
+    def tier_factor(self, need: RoleNeed, tier: Tier) -> float:
+        """Share of the merit that a tier leaves."""
+        wish = self.wish(need)
+        return factors(wish, wish.context_wish_tokens, None, tier)[2]
+
+    def memory_factor(self, need: RoleNeed, memory_bytes: int) -> float:
+        """Share of the merit that taking so much memory leaves; 1 unless the policy counts memory itself."""
+        wish = self.wish(need)
+        if not wish.memory_cost:
+            return 1.0
+        return factors(wish, wish.context_wish_tokens, None, wish.tier, memory_bytes)[3]
+
+    def diversity_points(self, need: RoleNeed) -> float:
+        """Points that ``need`` loses when what it checks comes from the same training lineage."""
+        return SAME_LINEAGE_POINTS if need.role.checks else 0.0
+
+    def kept(self, model: Model, artifact: Artifact, kv_type: str) -> float:
+        """Share of the quality that quantisation of weights and cache leaves."""
+        return (1.0 - self._weight_loss(model, artifact)) * (1.0 - self._cache_loss(model, kv_type))
+
+    def score(self, need: RoleNeed, model: Model) -> QualityScore:
+        """Quality of a model on the need's scale, with its basis."""
+        key = (need.role.scale, model.id)
+        if key not in self._scores:
+            self._scores[key] = quality_of(model, need.role.scale, self.quality)
+        return self._scores[key]
+
+    def wish(self, need: RoleNeed) -> Wish:
+        """The need's wish under the policy."""
+        if need.id not in self._wishes:
+            self._wishes[need.id] = wish_of(need.role, need.request, self.policy)
+        return self._wishes[need.id]
+
+    def utility(
+        self, need: RoleNeed, configuration: Configuration, speed: SpeedEstimate | None, tier: Tier, memory_bytes: int
+    ) -> Utility:
+        """The utility of a chosen configuration, term by term."""
+        model, artifact = configuration.model, configuration.artifact
+        offered = Offered(
+            quality=self.score(need, model),
+            quantisation=artifact.quantisation,
+            weight_loss=self._weight_loss(model, artifact),
+            kv_type=configuration.kv_type,
+            cache_loss=self._cache_loss(model, configuration.kv_type),
+            context_tokens=configuration.context_tokens,
+            decode_tokens_per_second=speed.decode_tokens_per_second if speed else None,
+            speed_basis=speed.basis if speed else Basis.ASSUMED,
+            tier=tier,
+            memory_bytes=memory_bytes,
+        )
+        return explained(self.wish(need), offered)
+
+    def _weight_loss(self, model: Model, artifact: Artifact) -> float:
+        key = (model.id, artifact.id)
+        if key not in self._losses:
+            self._losses[key] = weight_loss(
+                self.quantisation,
+                artifact.quantisation,
+                effective_parameters(model),
+                8 * artifact.file_bytes / model.parameters if model.parameters else None,
+                model.family,
+            )
+        return self._losses[key]
+
+    def _cache_loss(self, model: Model, kv_type: str) -> float:
+        key = (model.id, kv_type)
+        if key not in self._losses:
+            self._losses[key] = cache_loss(self.quantisation, kv_type, effective_parameters(model))
+        return self._losses[key]
