@@ -115,6 +115,12 @@ def test_what_is_not_a_size_is_refused(value: object) -> None:
         hyperparameters_of(LLAMA | {"hidden_size": value})
 
 
+@pytest.mark.parametrize("field", ["num_hidden_layers", "num_nextn_predict_layers"])
+def test_an_absurd_depth_is_refused_before_any_list_is_made(field: str) -> None:
+    with pytest.raises(UserError, match="layers"):
+        hyperparameters_of(CONFIGS["zai-org--GLM-5.2"] | {field: 2**39})
+
+
 @pytest.mark.parametrize("config", [None, [], "text", 3])
 def test_what_is_no_object_is_refused(config: object) -> None:
     with pytest.raises(UserError, match="JSON object"):

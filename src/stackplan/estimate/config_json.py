@@ -18,7 +18,7 @@ from stackplan.estimate.config_architectures import (
     TIED_BY_DEFAULT,
 )
 from stackplan.estimate.config_families import ADJUSTMENTS
-from stackplan.estimate.inventory import Unsupported
+from stackplan.estimate.inventory import MAX_BLOCKS, Unsupported
 
 Config = Mapping[str, Any]
 
@@ -70,6 +70,7 @@ def hyperparameters_of(config: object, *, prediction: bool | None = None) -> dic
         value = _number(merged, names)
         if value is not None:
             record[key] = value
+    _check_depth(record.get("block_count"))
     record |= _flags(merged, architecture)
     record |= _windows(merged)
     record |= _rope(merged, record)
@@ -189,6 +190,14 @@ def _check(record: Config) -> None:
     for key in _REQUIRED:
         if not record.get(key):
             raise _missing(names[key].split()[0])
+        if not isinstance(record[key], int):
+            raise _invalid(f"{names[key].split()[0]} is {str(record[key])[:40]!r}, which is not a size")
+
+
+def _check_depth(blocks: object) -> None:
+    """Lists are made as long as a model is deep, so that depth is bounded first."""
+    if isinstance(blocks, int) and blocks > MAX_BLOCKS:
+        raise _invalid(f"the configuration claims {blocks} layers; no model has more than {MAX_BLOCKS}")
 
 
 def _add_prediction(config: Config, record: dict[str, Any], wanted: bool | None) -> None:
@@ -196,12 +205,13 @@ def _add_prediction(config: Config, record: dict[str, Any], wanted: bool | None)
     include = record["architecture"] in PREDICTION_IN_FILES if wanted is None else wanted
     if not include or not isinstance(count, int) or not count:
         return
+    _check_depth(record["block_count"] + count)
     record["nextn_predict_layers"] = count
     record["block_count"] += count
     if record["architecture"] == "glm4moe":
         record["prediction_embeddings"] = True
     for key, value in record.items():
-        if isinstance(value, list) and key != "attention.indexer.types":
+        if isinstance(value, list) and value and key != "attention.indexer.types":
             last = False if key == "attention.recurrent_layers" else value[-1]
             value.extend([last] * count)
 

@@ -4,6 +4,12 @@
 ``dimensions``; ``build`` tells what kind a block is and writes the table.
 """
 
-from stackplan.estimate.inventory.build import Unsupported, converter_type, supported_architectures, tensors_of
+from stackplan.estimate.inventory.build import (
+    MAX_BLOCKS,
+    Unsupported,
+    converter_type,
+    supported_architectures,
+    tensors_of,
+)
 
-__all__ = ["Unsupported", "converter_type", "supported_architectures", "tensors_of"]
+__all__ = ["MAX_BLOCKS", "Unsupported", "converter_type", "supported_architectures", "tensors_of"]

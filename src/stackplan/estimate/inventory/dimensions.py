@@ -10,12 +10,24 @@ from typing import Any, Final
 from stackplan.errors import UserError
 
 Record = Mapping[str, Any]
+# One number for the whole model; everything else may be a list with one number per block.
+SCALARS: Final = (
+    "block_count",
+    "embedding_length",
+    "vocab_size",
+    "context_length",
+    "expert_count",
+    "nextn_predict_layers",
+)
 
 
 class Dimensions:
     """Numbers of one model by symbol and block. Raises UserError naming the key that a symbol needs and lacks."""
 
     def __init__(self, record: Record) -> None:
+        for key in SCALARS:
+            if not isinstance(record.get(key, 0), int):
+                raise _unusable(record, key, record[key])
         self.record = record
         self.blocks = self.number("block_count", 0)
         self.prediction_blocks = self.number("nextn_predict_layers", 0, 0)
