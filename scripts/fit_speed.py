@@ -27,6 +27,7 @@ from stackplan.serving import Placement
 OUTPUT: Final = Path(__file__).resolve().parents[1] / "catalog" / "speed.yaml"
 DATE: Final = "2026-11-21"
 SUPPORT: Final = 3  # rows below which a family, quantisation or device gets no factor of its own
+REFERENCE: Final = "quantisation:Q4_K_M"  # counts 1, so that types without rows are like the commonest one
 FOLDS: Final = 10
 MICRO_BATCH: Final = 512  # llama.cpp's default, which published prompt figures use
 
@@ -164,6 +165,8 @@ def fit_rows(rows: Sequence[Row], start: dict[str, float] | None = None) -> dict
     """Log parameters for ``rows``."""
     supported, classes = supported_factors(rows), class_model()
     believed = priors() | {name: (0.0, DEVIATION[name.partition(":")[0]]) for name in sorted(supported)}
+    if REFERENCE in believed:
+        believed[REFERENCE] = (0.0, 0.005)
     return fit([observation(row, classes, supported) for row in rows], believed, start)
 
 

@@ -373,3 +373,9 @@ def test_layers_in_host_memory_are_copied_to_the_card_for_a_prompt_and_larger_ba
     assert large is not None
     assert alone is not None
     assert alone < small < large
+
+
+def test_a_dynamic_mixture_counts_as_its_plain_file_type():
+    shape, weights = dense()
+    assert workload(shape, weights, "UD-Q4_K_XL").quantisation == "Q4_K_XL"
+    assert workload(shape, weights, "float16").quantisation == "F16"

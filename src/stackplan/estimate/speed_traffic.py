@@ -132,7 +132,7 @@ def workload(architecture: Architecture, weights: WeightTable, quantisation: str
     head = weights.output_bytes + weights.tied_output_bytes
     return Workload(
         family=architecture.name,
-        quantisation=quantisation.upper(),
+        quantisation=file_type(quantisation),
         embedding_length=architecture.embedding_length,
         block_count=len(layers),
         sliding_window=architecture.sliding_window,
@@ -152,6 +152,12 @@ def workload(architecture: Architecture, weights: WeightTable, quantisation: str
         expert_layers=_counts(int(layer.experts > 0) for layer in layers),
         recurrent_layers=_counts(int(layer.attention is Attention.RECURRENT) for layer in layers),
     )
+
+
+def file_type(quantisation: str) -> str:
+    """The name that the constants use: ``UD-Q4_K_XL`` (unsloth's dynamic mixture) is ``Q4_K_XL``."""
+    name = quantisation.upper().removeprefix("UD-")
+    return {"FLOAT16": "F16", "FP16": "F16", "BFLOAT16": "BF16", "FLOAT32": "F32", "MXFP4_MOE": "MXFP4"}.get(name, name)
 
 
 def _expert_share(layer: Layer) -> float:
