@@ -21,7 +21,12 @@ from stackplan.plan import Plan  # noqa: E402
 from stackplan.render import render_plan  # noqa: E402
 
 VALIDATORS = ROOT / ".venv-validators"
-PLACEHOLDERS = {"LITELLM_MASTER_KEY": "sk-placeholder", "AFFORDABLE_API_KEY": "a", "PREMIUM_API_KEY": "p", "WEBUI_SECRET_KEY": "w"}
+PLACEHOLDERS = {
+    "LITELLM_MASTER_KEY": "sk-placeholder",
+    "AFFORDABLE_API_KEY": "a",
+    "PREMIUM_API_KEY": "p",
+    "WEBUI_SECRET_KEY": "w",
+}
 
 
 def clean_environment(**more: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ from stackplan.render.servers import HOT, servers
 from stackplan.render.templates import render_template
 
 _SEARCH_PATH = "/opt/homebrew/bin:/usr/local/bin:/usr/bin:/bin"
-_SECRETS = 'secrets="$HOME/.config/stackplan/secrets.env"; if [ -r "$secrets" ]; then set -a; . "$secrets"; set +a; fi'
+_SECRETS = 'secrets="$HOME/.config/stackplan/@.env"; if [ -r "$secrets" ]; then set -a; . "$secrets"; set +a; fi'
 _HOME = '"${STACKPLAN_HOME:-$HOME/.local/share/stackplan}"'
 _DEPLOY = '"${STACKPLAN_DEPLOY:-$HOME/.local/share/stackplan/deploy}"'
 
@@ -54,4 +54,6 @@ def _script(name: str, run: Command, flag: str) -> str:
     if run.preset:
         words += [flag, f"{_DEPLOY}/{shlex.quote(run.preset)}"]
     log = f'"$HOME/Library/Logs/stackplan/{name}.log"'
-    return f'mkdir -p "$HOME/Library/Logs/stackplan"; {_SECRETS}; cd {_HOME} && exec {" ".join(words)} >>{log} 2>&1'
+    # Keys go to the gateway alone.
+    secrets = _SECRETS.replace("@", "gateway" if name == "gateway" else "servers")
+    return f'mkdir -p "$HOME/Library/Logs/stackplan"; {secrets}; cd {_HOME} && exec {" ".join(words)} >>{log} 2>&1'

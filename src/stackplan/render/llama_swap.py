@@ -19,7 +19,6 @@ from stackplan.render.servers import (
     WARM,
     WARM_IDLE_SECONDS,
     server_of,
-    slug,
     tier_of,
 )
 from stackplan.render.templates import shell
@@ -80,15 +79,8 @@ def _matrix(chosen: list[Instance]) -> dict[str, Any]:
 
 
 def _variables(chosen: list[Instance]) -> dict[str, str]:
-    """Identifiers of letters, digits and dashes for model names that may have colons and slashes."""
-    names: dict[str, str] = {}
-    for one in chosen:
-        wanted, number = slug(one.id), 2
-        name = wanted
-        while name in names.values():
-            name, number = f"{wanted}-{number}", number + 1
-        names[one.id] = name
-    return names
+    """Short names for models, in their order: the matrix takes letters and digits only, eight at most."""
+    return {one.id: f"m{number}" for number, one in enumerate(chosen, start=1)}
 
 
 def _either(members: list[str]) -> str:

@@ -63,7 +63,7 @@ def _gateway(plan: Plan) -> str:
         ("ContainerName", "gateway"),
         ("Exec", "--config /etc/litellm/config.yaml --port 4000"),
         ("Environment", "LITELLM_LOCAL_MODEL_COST_MAP=True"),
-        ("EnvironmentFile", "%h/.config/stackplan/secrets.env"),
+        ("EnvironmentFile", "%h/.config/stackplan/gateway.env"),
         ("PublishPort", f"127.0.0.1:{plan.gateway_port}:4000"),
         ("Volume", f"{_DEPLOY}/litellm/config.compose.yaml:/etc/litellm/config.yaml:ro"),
         ("ReadOnly", "true"),

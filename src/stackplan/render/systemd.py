@@ -1,7 +1,8 @@
 """Target ``systemd``: a user unit per server and a target per tier, for ``systemctl --user``.
 
 HOT starts with the session, WARM and COLD by hand. A crash of one server restarts that server only, and no more than
-five times in five minutes. Only settings that the user manager can apply without privileges are used.
+five times in five minutes. Keys go to the gateway alone (gateway.env). Only settings that the user manager can apply
+without privileges are used.
 """
 
 from stackplan.plan import Plan
@@ -27,7 +28,8 @@ def render(plan: Plan) -> dict[str, str]:
     planned = servers(plan)
     files = {f"systemd/{unit_name(server)}": service_unit(plan, server) for server in planned}
     for tier in (HOT, WARM):
-        if members := [server for server in planned if server.tier == tier and starts_with_tier(planned, server)]:
+        members = [server for server in planned if server.tier == tier and starts_with_tier(planned, server)]
+        if members or tier == HOT:  # the gateway starts with HOT, whoever else does
             files[f"systemd/stackplan-{tier}.target"] = _target(tier, members)
     files["systemd/stackplan-gateway.service"] = _gateway(plan)
     files["systemd/install.sh"] = render_template("systemd/install.sh.j2")
@@ -43,10 +45,10 @@ def service_unit(plan: Plan, server: Server) -> str:
     """The unit's text."""
     run = command(plan, server)
     names = ", ".join(member.id for member in server.members)
-    return _unit(f"stackplan {server.tier} {server.engine}: {names}", run)
+    return _unit(f"stackplan {server.tier} {server.engine}: {names}", run, "servers")
 
 
-def _unit(description: str, run: Command) -> str:
+def _unit(description: str, run: Command, secrets: str) -> str:
     words = ["/usr/bin/env", run.program, *map(word, run.arguments)]
     if run.preset:
         words += ["--models-preset", f"${{STACKPLAN_DEPLOY}}/{run.preset}"]
@@ -60,7 +62,7 @@ def _unit(description: str, run: Command) -> str:
                 ("Environment", f"PATH={_SEARCH_PATH}"),
                 ("Environment", "STACKPLAN_DEPLOY=%h/.local/share/stackplan/deploy"),
                 *(("Environment", assignment(name, value)) for name, value in run.environment.items()),
-                ("EnvironmentFile", "-%h/.config/stackplan/secrets.env"),
+                ("EnvironmentFile", f"-%h/.config/stackplan/{secrets}.env"),
                 ("ExecStart", " ".join(words)),
                 ("Restart", "on-failure"),
                 ("RestartSec", "5"),
@@ -74,7 +76,7 @@ def _unit(description: str, run: Command) -> str:
 def _gateway(plan: Plan) -> str:
     words = ("--config", "litellm/config.yaml", "--host", "127.0.0.1", "--port", str(plan.gateway_port))
     run = Command("litellm", words, {"LITELLM_LOCAL_MODEL_COST_MAP": "True"})
-    text = _unit("stackplan gateway (LiteLLM)", run)
+    text = _unit("stackplan gateway (LiteLLM)", run, "gateway")
     return text.replace("--config litellm/", "--config ${STACKPLAN_DEPLOY}/litellm/")
 
 

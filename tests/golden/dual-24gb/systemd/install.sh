@@ -22,5 +22,5 @@ WorkingDirectory=$home
 Environment="STACKPLAN_DEPLOY=$deploy"
 EOF
 systemctl --user daemon-reload
-systemctl --user enable "$units"/stackplan-*.service "$units"/stackplan-hot.target
-echo "installed in $units; secrets go to ~/.config/stackplan/secrets.env" >&2
+systemctl --user enable stackplan-hot.target
+echo "installed in $units; keys go to ~/.config/stackplan/gateway.env" >&2

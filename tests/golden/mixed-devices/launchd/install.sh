@@ -15,4 +15,4 @@ for plist in "$here"/org.stackplan.*.plist; do
   launchctl bootout "gui/$(id -u)/$name" 2>/dev/null || true
   launchctl bootstrap "gui/$(id -u)" "$agents/$name.plist"
 done
-echo "installed in $agents; logs are in ~/Library/Logs/stackplan, secrets go to ~/.config/stackplan/secrets.env" >&2
+echo "installed in $agents; logs are in ~/Library/Logs/stackplan, keys go to ~/.config/stackplan/gateway.env" >&2
