@@ -77,3 +77,8 @@ def test_validate_prints_what_disagrees(home, tmp_path):
 def test_a_folder_that_is_not_there_is_told(home):
     result = call(home, "list", "--catalog", "/nowhere")
     assert (result.returncode, "/nowhere: no such folder" in result.stderr) == (1, True)
+
+
+def test_a_folder_without_a_catalog_is_not_ignored(home, tmp_path):
+    result = call(home, "list", "--catalog", str(tmp_path))
+    assert (result.returncode, f"{tmp_path}: holds no catalog" in result.stderr) == (1, True)

@@ -1,5 +1,7 @@
 """Every mistake in a catalog file names file, line and field."""
 
+import os
+
 import pytest
 
 from stackplan.errors import UserError
@@ -89,3 +91,10 @@ def test_the_hint_counts_the_other_mistakes(tmp_path):
     with pytest.raises(UserError) as caught:
         read_catalog(tmp_path)
     assert "and 1 more" in caught.value.message + caught.value.hint
+
+
+def test_a_pipe_in_the_folder_is_refused_and_not_waited_for(tmp_path):
+    write_catalog(tmp_path)
+    os.mkfifo(tmp_path / "models" / "pipe.yaml")
+    with pytest.raises(UserError, match=r"pipe.yaml: not a file"):
+        read_catalog(tmp_path)

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from stackplan.bundled import search_folders
 from stackplan.catalog import Catalog, Model
 from stackplan.errors import UserError
 
@@ -18,14 +17,8 @@ Folder = Annotated[Path | None, typer.Option("--catalog", help="A folder whose r
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def catalog_folders(chosen: Path | None) -> tuple[Path, ...]:
-    """Where records are looked for, the first wins. A folder that was named must exist."""
-    if chosen is not None and not chosen.is_dir():
-        raise UserError(f"{chosen}: no such folder", hint="give a folder that holds models/*.yaml", slug="no-catalog")
-    return search_folders("catalog", chosen)
-
-
 def _load(chosen: Path | None) -> Catalog:
+    from stackplan.catalog_files import catalog_folders  # noqa: PLC0415
     from stackplan.catalog_index import load_catalog  # noqa: PLC0415
 
     return load_catalog(catalog_folders(chosen))
@@ -81,7 +74,7 @@ def find_model(models: Sequence[Model], name: str) -> Model:
 def validate(catalog: Folder = None, as_json: AsJson = False) -> None:
     """Check every file and print published sizes that the quantiser's rules do not give."""
     from stackplan.catalog_build import build_catalog, unsized  # noqa: PLC0415
-    from stackplan.catalog_files import read_catalog_files  # noqa: PLC0415
+    from stackplan.catalog_files import catalog_folders, read_catalog_files  # noqa: PLC0415
     from stackplan.catalog_index import content_digest  # noqa: PLC0415
     from stackplan.catalog_yaml import parse_catalog  # noqa: PLC0415
     from stackplan.views.catalog import findings_data, findings_text  # noqa: PLC0415
