@@ -85,7 +85,7 @@ def weight_table(
     sizes = [_known_bytes(tensor) for tensor in tensors]
     file_bytes = header_bytes + sum(padded(size) for size in sizes)
     tied = _tied_bytes(zip(tensors, sizes, strict=True)) if tied_embeddings else 0
-    return _table(places, sizes, block_count=block_count, file_bytes=file_bytes, tied_output_bytes=tied)
+    return table_by_place(places, sizes, block_count=block_count, file_bytes=file_bytes, tied_output_bytes=tied)
 
 
 def _known_bytes(tensor: Tensor) -> int:
@@ -103,9 +103,10 @@ def _tied_bytes(sized: Iterable[tuple[Tensor, int]]) -> int:
     return next((size for tensor, size in sized if tensor.name == "token_embd.weight"), 0)
 
 
-def _table(
+def table_by_place(
     places: Sequence[Place], sizes: Sequence[int], *, block_count: int, file_bytes: int, tied_output_bytes: int
 ) -> WeightTable:
+    """Sums ``sizes`` by place; for callers that have sizes of another format than GGUF."""
     layers, experts = [0] * block_count, [0] * block_count
     elsewhere = {INPUT: 0, OUTPUT: 0, PREDICTION: 0}
     largest_layer = largest_expert = 0
@@ -156,7 +157,7 @@ class Prepared:
             if tensor.type == "f16" or file_type not in CONVERTED_FILE_TYPES:
                 sizes[entry.tensor_index] = _sized(tensor.shape, type_name)
         tied = _tied_bytes(zip(self.tensors, sizes, strict=True)) if self.architecture.tied_embeddings else 0
-        return _table(
+        return table_by_place(
             self.places,
             sizes,
             block_count=self.architecture.block_count,
