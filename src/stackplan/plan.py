@@ -183,7 +183,7 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """A remote endpoint that may answer when the local instance of ``role`` cannot; an empty role means every chat role.
+    """A remote endpoint that may answer when the local instance of ``role`` cannot; "" means every chat role.
 
     ``order`` 2 is tried before 3 (the local instance is 1). ``key_variable`` names the environment variable that holds
     the key; the key itself is never part of a plan.
