@@ -29,6 +29,8 @@ DATE: Final = "2026-11-21"
 SUPPORT: Final = 3  # rows below which a family, quantisation or device gets no factor of its own
 REFERENCE: Final = "quantisation:Q4_K_M"  # counts 1, so that types without rows are like the commonest one
 FOLDS: Final = 10
+# Quantiles that leave out a fifth of rows on the other half of devices or models, not of the rows they come from.
+TAILS: Final = (0.09, 0.91)
 MICRO_BATCH: Final = 512  # llama.cpp's default, which published prompt figures use
 
 # Starting point: efficiency, then microseconds per layer, expert layer, recurrent layer and token; a first, simpler
@@ -216,8 +218,7 @@ def ranges(results: Residuals) -> dict[str, tuple[float, float]]:
         own = [error for row, error in results if row.backend == backend]
         trust = len(own) / (len(own) + 20)
         low, high = (
-            trust * (quantile(own, share) if own else 0.0) + (1 - trust) * quantile(pooled, share)
-            for share in (0.1, 0.9)
+            trust * (quantile(own, share) if own else 0.0) + (1 - trust) * quantile(pooled, share) for share in TAILS
         )
         spread[backend] = (round(exp(low), 3), round(exp(high), 3))
     return spread
@@ -326,7 +327,7 @@ def main() -> None:
     named = {"fit": residuals(rows, values), "row": by_row, "model": by_model, "device": by_device}
     for name, results in named.items():
         report(name, results)
-    measured = [(row, error) for row, error in by_row + by_model if f"device:{row.device}" in values]
+    measured = [(row, error) for row, error in by_model if f"device:{row.device}" in values]
     content = document(values, ranges(measured), ranges(by_device), prompt_constants(rows, values))
     speed_model(content)
     if "--check" not in sys.argv:

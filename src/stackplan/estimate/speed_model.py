@@ -19,8 +19,8 @@ class BackendConstants:
     reaches; the ``..._seconds`` are launches and waits per layer, per layer with experts, per recurrent layer and
     per token. ``compute_share`` is the part of 2 operations per weight at the nominal FP16 rate that a token waits
     for; it matters on cards without fast FP16. ``known_range`` and ``unseen_range`` are factors (low, high) that hold
-    80 % of measured rows which the fit had not seen: rows and models left out, on devices with a factor of their
-    own, and devices left out.
+    80 % of measured rows which the fit had not seen: models left out, on devices with a factor of their own, and
+    devices left out.
     """
 
     efficiency: float
