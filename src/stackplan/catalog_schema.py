@@ -148,6 +148,7 @@ class ArtifactRecord(Record):
     ``published_size`` for a label such as 4.7GB, ``bytes_per_parameter`` where the file is the plain weights.
     ``quantisations`` lists types without a published size; the estimator derives those.
     ``architecture`` holds what these files' shape has otherwise: an extra prediction block, an untied output head.
+    ``recipe`` is the quantiser's type that the files really follow, whatever they are called.
     ``size_note`` says why a published size is not what the quantiser's rules give.
     """
 
@@ -161,6 +162,7 @@ class ArtifactRecord(Record):
     published_size: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?(MB|GB|TB)$")] | None = None
     bytes_per_parameter: Annotated[float, Field(gt=0, le=8)] | None = None
     importance_matrix: bool = False
+    recipe: str | None = None
     architecture: dict[str, Hyperparameter] = {}
     file: FilePattern | None = None
     revision: Note = ""
@@ -182,6 +184,8 @@ class ArtifactRecord(Record):
             raise ValueError("names no quantisation: give quantisation, quantisations or published_gib")
         if unknown := next((name for name in self.offered if not is_quantisation(name)), None):
             raise ValueError(f"unknown quantisation {unknown!r}")
+        if self.recipe is not None and self.recipe not in WITH_RECIPE:
+            raise ValueError(f"unknown recipe {self.recipe!r}")
         if len(set(self.offered)) != len(self.offered):
             raise ValueError("the same quantisation appears twice")
         if (self.format == "ollama") != (self.tag is not None) or (self.tag is None) == (self.repository is None):

@@ -91,7 +91,7 @@ class Shapes:
         if shape is None or sized is None:
             return None
         try:
-            table = sized.table(standard_type(kind), place.importance_matrix)
+            table = sized.table(place.recipe or standard_type(kind), place.importance_matrix)
         except UserError as problem:
             raise self._error(problem) from None
         return trimmed(table, shape.block_count) if table else None
