@@ -16,8 +16,7 @@ def cases() -> list[dict[str, Any]]:
     """Every case of every file; a world is what a machine says, ``reads`` what detection must make of it."""
     found = []
     for path in sorted(WORLDS.glob("*.yaml")):
-        for case in yaml.safe_load(path.read_text(encoding="utf-8")):
-            found.append({**case, "file": path.stem})
+        found += [{**case, "file": path.stem} for case in yaml.safe_load(path.read_text(encoding="utf-8"))]
     return found
 
 

@@ -1,5 +1,6 @@
 """Every rule of detection and every published misreading as a recorded machine and what must be read from it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,17 +56,17 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, str) else value
 
 
-READINGS = {
+READINGS: dict[str, Callable[[Host, Any], Any]] = {
     "gpus": _device_facts,
     "pools": _pool_facts,
-    "pool_ids": lambda host, wanted: [pool.id for pool in host.pools],
-    "threads": lambda host, wanted: host.cpu.usable_threads,
-    "cores": lambda host, wanted: host.cpu.physical_cores,
-    "cpu": lambda host, wanted: host.cpu.model,
-    "numa_nodes": lambda host, wanted: host.cpu.numa_nodes,
-    "instruction_sets": lambda host, wanted: list(host.cpu.instruction_sets),
-    "ram_bandwidth": lambda host, wanted: host.cpu.bandwidth_bytes_per_second,
-    "disks": lambda host, wanted: [[disk.path, disk.kind] for disk in host.disks],
+    "pool_ids": lambda host, _: [pool.id for pool in host.pools],
+    "threads": lambda host, _: host.cpu.usable_threads,
+    "cores": lambda host, _: host.cpu.physical_cores,
+    "cpu": lambda host, _: host.cpu.model,
+    "numa_nodes": lambda host, _: host.cpu.numa_nodes,
+    "instruction_sets": lambda host, _: list(host.cpu.instruction_sets),
+    "ram_bandwidth": lambda host, _: host.cpu.bandwidth_bytes_per_second,
+    "disks": lambda host, _: [[disk.path, disk.kind] for disk in host.disks],
     "note": lambda host, wanted: wanted if any(wanted in note for note in host.notes) else list(host.notes),
-    "driver": lambda host, wanted: host.driver,
+    "driver": lambda host, _: host.driver,
 }

@@ -4,8 +4,11 @@ import os
 import platform
 import shutil
 import subprocess  # vendor programs by name, never through a shell
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from stackplan.detect.world import (
     ABSENT,
@@ -17,6 +20,8 @@ from stackplan.detect.world import (
     MemoryCounters,
 )
 
+Answer = TypeVar("Answer")
+
 _MACHINES = {"amd64": "x86_64", "AMD64": "x86_64", "ARM64": "arm64"}
 # Programs that answer in English and without a pager, whatever the user's settings are.
 _PROGRAM_ENVIRONMENT = {"LC_ALL": "C", "LANG": "C"}
@@ -27,6 +32,7 @@ class LiveWorld:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder or Path.home()
+        self._hung: set[str] = set()
 
     @property
     def system(self) -> str:
@@ -58,6 +64,8 @@ class LiveWorld:
         program = shutil.which(command[0])
         if program is None:
             return ABSENT
+        if program in self._hung:
+            return CommandResult("timeout", 124)
         try:
             process = subprocess.Popen(
                 [program, *command[1:]],
@@ -69,13 +77,18 @@ class LiveWorld:
             )
         except OSError:
             return CommandResult("failed", 126)
-        return _finish(process)
+        result = _finish(process)
+        if result.status == "timeout":
+            self._hung.add(program)
+        return result
 
     def nvml(self) -> dict[str, Any] | None:
         """`World.nvml`."""
         from stackplan.detect import nvml  # noqa: PLC0415
 
-        return nvml.snapshot() if nvml.driver_is_plausible(self.system) else None
+        if not nvml.driver_is_plausible(self.system):
+            return None
+        return _within(nvml.snapshot, COMMAND_TIMEOUT_SECONDS)
 
     def disk(self, mount: str) -> DiskUsage | None:
         """`World.disk`."""
@@ -116,13 +129,32 @@ class LiveWorld:
 
 
 def _finish(process: "subprocess.Popen[bytes]") -> CommandResult:
-    """Wait for the output within the limit; a program that hangs is killed with its children."""
+    """Read the output within the limits of time and size; a program that breaks one is killed with its children."""
+    deadline = time.monotonic() + COMMAND_TIMEOUT_SECONDS
+    output = _within(
+        lambda: process.stdout.read(MAX_TEXT_BYTES + 1) if process.stdout else b"", COMMAND_TIMEOUT_SECONDS
+    )
+    if output is None:
+        _kill(process)
+        return CommandResult("timeout", 124)
+    if len(output) > MAX_TEXT_BYTES:
+        _kill(process)
+        return CommandResult("failed", 125)
     try:
-        output, _ = process.communicate(timeout=COMMAND_TIMEOUT_SECONDS)
+        process.wait(max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
         _kill(process)
         return CommandResult("timeout", 124)
-    return CommandResult("done", process.returncode, output[:MAX_TEXT_BYTES].decode("utf-8", errors="replace"))
+    return CommandResult("done", process.returncode, output.decode("utf-8", errors="replace"))
+
+
+def _within(ask: Callable[[], Answer], seconds: float) -> Answer | None:
+    """The answer of ``ask``, or None when it takes longer; what hangs in a driver cannot be ended, only left behind."""
+    answers: list[Answer] = []
+    worker = threading.Thread(target=lambda: answers.append(ask()), daemon=True)
+    worker.start()
+    worker.join(seconds)
+    return answers[0] if answers else None
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:
@@ -132,8 +164,6 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
         os.killpg(process.pid, signal.SIGKILL)
     else:
         process.kill()
-    if process.stdout is not None:
-        process.stdout.close()
 
 
 def private_words() -> tuple[str, ...]:

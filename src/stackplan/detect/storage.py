@@ -73,7 +73,7 @@ def _kind(world: World, mount: _Mount | None) -> str:
 
 
 def _rotation(world: World, mount: _Mount) -> str:
-    """hdd or ssd as the kernel says of the disk, or of the disk that the partition is on (sda1, mmcblk0p1)."""
+    """Rotating or not, as the kernel says of the disk, or of the disk that the partition is on (sda1, mmcblk0p1)."""
     disk = _PARTITION.sub("", mount.source.rsplit("/", 1)[-1])
     for place in (f"/sys/dev/block/{mount.device_number}", f"/sys/block/{disk}"):
         spins = world.read_text(f"{place}/queue/rotational")
