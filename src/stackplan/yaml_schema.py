@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 Schema = TypeVar("Schema", bound="BaseModel")
 
-_WORDS = {"extra_forbidden": "unknown field", "missing": "is missing"}
+_WORDS = {"extra_forbidden": "unknown field", "missing": "is missing", "model_type": "must be fields with values"}
 
 
 def checked(document: Document, schema: type[Schema], hint: str) -> Schema:
