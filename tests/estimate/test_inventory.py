@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,22 @@ def read(name: str) -> dict[str, Any]:
 
 
 TOTALS = read("parameter_totals.json.gz")
+LOADED = read("quant_architectures.json.gz")
+KNOWN = {name: row for name, row in LOADED.items() if row["record"]["architecture"] in supported_architectures()}
+# The files that llama.cpp's own test writes hold every tensor its loaders accept; these need not exist.
+OPTIONAL = (
+    *("attn_q.bias", "attn_k.bias", "attn_v.bias", "attn_qkv.bias", "attn_output.bias", "output.bias"),
+    *("ffn_up.bias", "ffn_down.bias", "ffn_gate.bias", "cls.output.weight", "cls.output.bias"),
+    *("exp_probs_b_vl.bias", "ffn_gate_up_exps.weight"),
+)
+OPTIONAL_BY_ARCHITECTURE = {
+    "mimo2": ("ffn_gate.weight", "ffn_up.weight", "ffn_down.weight"),
+    "stablelm": ("attn_q_norm.weight", "attn_k_norm.weight"),
+    "phi3": ("attn_q.weight", "attn_k.weight", "attn_v.weight"),
+    "qwen3next": ("ssm_in.weight",),
+}
+# One of two spellings of the same weights, where the test's file has the other.
+OTHER_SPELLING = ("ffn_gate_exps.weight", "ffn_up_exps.weight", "attn_qkv.weight")
 SMALL = {
     "architecture": "llama",
     "block_count": 2,
@@ -38,6 +55,25 @@ def test_parameters_add_up_to_those_counted_by_instantiating_the_model(model: st
     assert not isinstance(tensors, Unsupported)
     assert sum(tensor.elements for tensor in tensors) == TOTALS[model]["parameters"]
     assert len({tensor.name for tensor in tensors}) == len(tensors)
+
+
+@pytest.mark.parametrize("name", sorted(KNOWN))
+def test_the_loader_of_llama_cpp_asks_for_these_tensors_in_these_shapes(name: str) -> None:
+    row = KNOWN[name]
+    ours = tensors_of(row["record"])
+    assert not isinstance(ours, Unsupported)
+    table = {tensor.name: without_trailing_ones(tensor.shape) for tensor in ours}
+    loaded = {tensor: without_trailing_ones(shape) for tensor, shape, _ in row["tensors"]}
+    optional = OPTIONAL + OPTIONAL_BY_ARCHITECTURE.get(row["record"]["architecture"], ())
+    assert [tensor for tensor in loaded if tensor not in table and not tensor.endswith(optional)] == []
+    assert [tensor for tensor in table if tensor not in loaded and not tensor.endswith(OTHER_SPELLING)] == []
+    assert {tensor: shape for tensor, shape in table.items() if loaded.get(tensor, shape) != shape} == {}
+
+
+def without_trailing_ones(shape: Sequence[int]) -> tuple[int, ...]:
+    while shape and shape[-1] == 1:
+        shape = shape[:-1]
+    return tuple(shape)
 
 
 def test_a_small_llama_has_the_tensors_its_loader_asks_for() -> None:

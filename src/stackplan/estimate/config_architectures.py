@@ -69,6 +69,19 @@ _CLASSES: Final = {
     "ernie4_5-moe": "Ernie4_5_MoeForCausalLM",
     "hunyuan-dense": "HunYuanDenseV1ForCausalLM",
     "hunyuan-moe": "HunYuanMoEV1ForCausalLM",
+    "dream": "DreamModel",
+    "olmo": "OlmoForCausalLM",
+    "stablelm": "StableLmForCausalLM",
+    "orion": "OrionForCausalLM",
+    "xverse": "XverseForCausalLM",
+    "maincoder": "MaincoderForCausalLM",
+    "afmoe": "AfmoeForCausalLM",
+    "bailingmoe": "BailingMoeForCausalLM",
+    "bailingmoe2": "BailingMoeV2ForCausalLM",
+    "hunyuan_vl": "HunYuanVLForConditionalGeneration",
+    "phi2": "PhiForCausalLM",
+    "phimoe": "PhiMoEForCausalLM",
+    "gptneox": "GPTNeoXForCausalLM",
     "bert": "BertModel BertForMaskedLM BertForSequenceClassification CamembertModel RobertaModel "
     "RobertaForSequenceClassification XLMRobertaModel XLMRobertaForSequenceClassification",
     "nomic-bert": "NomicBertModel",
@@ -159,4 +172,4 @@ PREDICTION_IN_FILES: Final = frozenset({"glm4moe", "glm-dsa"})
 # An attention bias of these leaves the output projection without one.
 NO_OUTPUT_BIAS: Final = frozenset({"qwen2", "qwen2vl", "qwen2moe", "glm4", "glm4moe", "seed_oss", "ernie4_5"})
 # Routers of these always carry a correction bias.
-ALWAYS_SCORE_BIAS: Final = frozenset({"deepseek32", "glm-dsa", "dots1", "ernie4_5-moe"})
+ALWAYS_SCORE_BIAS: Final = frozenset({"deepseek32", "glm-dsa", "dots1", "ernie4_5-moe", "bailingmoe2"})

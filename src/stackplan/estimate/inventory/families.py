@@ -54,6 +54,12 @@ _BERT: Final = Family(
 )
 _LAYER_NORMS: Final = "attn_norm attn_norm_bias ffn_norm ffn_norm_bias"
 _NORMED_ONCE: Final = "embedding output_norm output_norm_bias !tied_embeddings?head"
+_GPT: Final = Family(
+    every=_LAYER_NORMS,
+    attention="fused_qkv fused_qkv_bias out out_bias",
+    dense="two_matrix_mlp two_matrix_mlp_bias",
+    once=_NORMED_ONCE,
+)
 
 FAMILIES: Final = {
     "llama": _LLAMA,
@@ -198,4 +204,53 @@ FAMILIES: Final = {
         mixer="single",
         feed_forward="single",
     ),
+    "dream": replace(_LLAMA, attention="qkv out qkv_bias"),
+    "llada": _LLAMA,
+    "xverse": _LLAMA,
+    "refact": _LLAMA,
+    "nanbeige": _LLAMA,
+    "pangu-embedded": _LLAMA,
+    "maincoder": _QWEN3,
+    "hunyuan_vl": replace(_LLAMA, attention="qkv out qk_norm"),
+    "mellum": _QWEN3,
+    "rnd1": _QWEN3,
+    "llada-moe": _QWEN3,
+    "smallthinker": Family(attention="qkv out", expert="router experts", feed_forward="all"),
+    "exaone-moe": Family(attention="qkv out qk_norm"),
+    "afmoe": Family(
+        every="attn_norm post_attention_norm ffn_norm post_ffw_norm",
+        attention="qkv out qk_norm element_gate",
+        expert="router score_bias experts shared?shared_expert",
+    ),
+    "bailingmoe": Family(attention="qkv out", expert="router experts shared_expert", feed_forward="all"),
+    "bailingmoe2": Family(attention="fused_qkv out qk_norm"),
+    "cohere2moe": Family(every="attn_norm", attention="qkv out"),
+    "mimo2": Family(attention="qkv out sinks?sinks"),
+    "olmo": Family(every="", attention="qkv out", once="embedding !tied_embeddings?head"),
+    "plamo": Family(every="attn_norm", attention="qkv out", once="embedding output_norm !tied_embeddings?head"),
+    "orion": Family(every=_LAYER_NORMS, attention="qkv out", once=_NORMED_ONCE),
+    "stablelm": Family(every=_LAYER_NORMS, attention="qkv out attention_bias?qkv_bias", once=_NORMED_ONCE),
+    "phi2": Family(
+        every="attn_norm attn_norm_bias",
+        attention="qkv qkv_bias out out_bias",
+        dense="two_matrix_mlp two_matrix_mlp_bias",
+        once=_NORMED_ONCE + " head_bias",
+    ),
+    "phimoe": Family(
+        every=_LAYER_NORMS,
+        attention="qkv qkv_bias out out_bias",
+        expert="router wide_experts",
+        once=_NORMED_ONCE + " head_bias rope_factors?rope_factors",
+        feed_forward="all",
+    ),
+    "falcon": Family(
+        every="attn_norm attn_norm_bias two_norms?attn_norm_2",
+        attention="fused_qkv out",
+        dense="two_matrix_mlp",
+        once=_NORMED_ONCE,
+    ),
+    "gptneox": _GPT,
+    "gpt2": replace(_GPT, once=_NORMED_ONCE + " positions"),
+    "starcoder": replace(_GPT, once=_NORMED_ONCE + " positions"),
+    "bloom": replace(_GPT, once=_NORMED_ONCE + " embedding_norm embedding_norm_bias"),
 }

@@ -38,6 +38,7 @@ ONCE: Final = {
 BLOCK: Final = {
     # norms
     "attn_norm": "attn_norm.weight e",
+    "attn_norm_2": "attn_norm_2.weight e, attn_norm_2.bias e",
     "attn_norm_bias": "attn_norm.bias e",
     "ffn_norm": "ffn_norm.weight e",
     "plain_ffn_norm": "ffn_norm e",
