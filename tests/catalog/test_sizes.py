@@ -93,11 +93,9 @@ def test_without_a_shape_the_printed_size_counts_and_no_weights_are_known(tmp_pa
 
 def test_a_recipe_outweighs_the_name_of_the_file(tmp_path):
     named, _ = artifact(tmp_path, "Q4_K_M: 0.371", "Q2_K: 0.495")
-    known, findings = artifact(
-        tmp_path,
-        '        importance_matrix: true\n        file: "Qwen2.5-0.5B-Instruct-{quantisation}.gguf"\n        published_gib: {Q4_K_M: 0.371, Q8_0: 0.495}',
-        "        recipe: Q8_0\n        published_gib: {Q2_K: 0.495}",
-    )
+    start, end = FAMILY.index("        importance_matrix:"), FAMILY.index("      - format: ollama")
+    recipe = "        recipe: Q8_0\n        published_gib: {Q2_K: 0.495}\n"
+    known, findings = artifact(tmp_path, FAMILY[start:end], recipe)
     assert named.size_basis is Basis.PUBLISHED
     assert (known.size_basis, findings) == (Basis.DERIVED, ())
 

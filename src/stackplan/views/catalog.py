@@ -241,7 +241,7 @@ def _quality_text(model: Model) -> str:
 def _tail(model: Model) -> str:
     """Where the record is and what it rests on."""
     notes = f"Note: {model.notes}\n" if model.notes else ""
-    return f"{notes}Record: {model.origin}, {model.date}. Parameters: {model.source}"
+    return f"{notes}Record: {model.origin}, {model.date}\nSources: {model.source}"
 
 
 def findings_text(findings: Sequence["Finding"]) -> str:
