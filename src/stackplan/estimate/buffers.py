@@ -136,7 +136,7 @@ def staged_peak(layer: Layer, graph: Graph, batch: Batch, serving: Serving, weig
     dense, experts = weights
     peak = 0
     if dense:
-        peak = max(4 * hidden, hidden + embedding + dense, _staged_attention(layer, embedding, batch, serving))
+        peak = max(4 * hidden, hidden + embedding + dense, _staged_attention(layer, graph, batch, serving))
     if experts and layer.experts:
         used = width * layer.experts_used
         out = used * max(layer.expert_feed_forward_length, graph.embedding_length)
@@ -145,12 +145,11 @@ def staged_peak(layer: Layer, graph: Graph, batch: Batch, serving: Serving, weig
     return peak
 
 
-def _staged_attention(layer: Layer, embedding: int, batch: Batch, serving: Serving) -> int:
+def _staged_attention(layer: Layer, graph: Graph, batch: Batch, serving: Serving) -> int:
     if not (layer.k_width or layer.v_width):
         return 0
-    query = FLOAT_BYTES * batch.tokens * layer.heads * layer.head_length_k
     cells = batch.sliding_cells if layer.attention is Attention.SLIDING else batch.cells
-    return cells * batch.streams * cell_bytes(layer, serving) + query * (2 if query > embedding else 1)
+    return cells * batch.streams * cell_bytes(layer, serving) + attention_peak(layer, graph, batch)
 
 
 def host_peak(graph: Graph, batch: Batch, serving: Serving, *, partial: bool) -> int:

@@ -118,7 +118,8 @@ def flash_attention(
     """
     if serving.flash_attention == "off" or architecture.name in _NO_FLASH_ATTENTION:
         return Flash.OFF
-    supported = gpu_start is None or _has_cuda_kernels(architecture, kinds, serving)
+    is_cpu = gpu_start is None or gpu_start >= len(architecture.layers)
+    supported = is_cpu or _has_cuda_kernels(architecture, kinds, serving)
     if serving.flash_attention == "on" or serving.kv_type_v in QUANTISED:
         return Flash.ON if supported else Flash.ON_HOST
     if _breaks_at(architecture, gpu_start):
