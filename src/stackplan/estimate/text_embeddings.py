@@ -64,11 +64,12 @@ def answer_infinity(question: Question) -> Estimate | Unestimable:
 
 
 def _answer(question: Question, server: Server, tokens: int) -> Estimate | Unestimable:
-    architecture, weights = question.architecture, question.weights
-    if architecture is None or weights is None:
+    architecture = question.architecture
+    file_bytes = question.file_bytes or (question.weights.file_bytes if question.weights else 0)
+    if architecture is None or not (question.parameters or file_bytes):
         return shape_unknown()
     gpus = gpus_of(question)[:1]  # both run one copy on one device
-    parameters = question.parameters or weights.tensor_bytes // HALF_BYTES
+    parameters = question.parameters or file_bytes // HALF_BYTES
     size = parameters * (HALF_BYTES if gpus else FLOAT_BYTES)
     context = question.serving.context_tokens
     activations = activation_bytes(architecture, tokens, context, on_gpu=bool(gpus))
@@ -83,5 +84,4 @@ def _answer(question: Question, server: Server, tokens: int) -> Estimate | Unest
             Demand(HOST, overhead_bytes=server.host_bytes),
             Demand(gpus[0].id, size, compute_bytes=activations, overhead_bytes=on_gpu),
         )
-    file_bytes = question.file_bytes or weights.file_bytes
     return Estimate(server.engine, demands, file_bytes, Basis.ASSUMED, tuple(lines), ERROR_FRACTION)

@@ -65,13 +65,13 @@ def _row_elements(layer: Layer, parallel: int) -> int:
 
 
 def activation_bytes(architecture: Architecture, parallel: int) -> int:
-    """Peak of the profiling run: logits of all sequences with their softmax, or the widest layer of all tokens."""
+    """Peak of the profiling run: logits of all sequences with their softmax, beside the widest layer of all tokens."""
     logits = 3 * 4 * architecture.vocabulary_rows * SEQUENCES
     widest = max(
         max(2 * layer.feed_forward_length, 2 * layer.experts_used * layer.expert_feed_forward_length)
         for layer in architecture.layers
     )
-    return max(logits, 2 * BATCHED_TOKENS * (4 * architecture.embedding_length + 2 * widest // parallel))
+    return logits + 2 * BATCHED_TOKENS * (4 * architecture.embedding_length + 2 * widest // parallel)
 
 
 def utilisation(needed_bytes: int, total_bytes: int) -> float | None:
@@ -80,14 +80,14 @@ def utilisation(needed_bytes: int, total_bytes: int) -> float | None:
     return percent / 100 if percent <= 100 else None
 
 
-def weights_per_gpu(weights: WeightTable, parallel: int) -> int:
-    """Matrices are divided among the GPUs; a tied head is stored once."""
-    return -(-weights.tensor_bytes // parallel)
+def weights_per_gpu(weights: WeightTable | None, file_bytes: int, parallel: int) -> int:
+    """Matrices are divided among the GPUs; a tied head is stored once. Safetensors are their file, to a few KiB."""
+    return -(-(weights.tensor_bytes if weights else file_bytes) // parallel)
 
 
 def answer(question: Question) -> Estimate | Unestimable:
     """What vLLM needs at least on each GPU for ``slots`` requests of the asked context, tensor parallel."""
-    if question.architecture is None or question.weights is None:
+    if question.architecture is None or not (question.weights or question.file_bytes):
         return shape_unknown()
     gpus = gpus_of(question)
     serving = question.serving
@@ -98,7 +98,8 @@ def answer(question: Question) -> Estimate | Unestimable:
     lines = [OverheadLine(HOST, "vLLM processes", HOST_BYTES, Basis.ASSUMED)]
     demands = [Demand(HOST, overhead_bytes=HOST_BYTES)]
     for gpu in gpus:
-        demand = _on_gpu(question.architecture, question.weights, serving, len(gpus), gpu.id)
+        size = weights_per_gpu(question.weights, question.file_bytes, len(gpus))
+        demand = _on_gpu(question.architecture, size, serving, len(gpus), gpu.id)
         found = [line for line in overhead.device_lines(gpu) if "pools" not in line.name]
         found.append(OverheadLine(gpu.id, "torch and NCCL", NON_TORCH_BYTES, Basis.MEASURED))
         found.append(OverheadLine(gpu.id, "CUDA graphs", CUDA_GRAPH_BYTES, Basis.MEASURED))
@@ -106,17 +107,17 @@ def answer(question: Question) -> Estimate | Unestimable:
         found.append(OverheadLine(gpu.id, "slack of the utilisation fraction", slack, Basis.ASSUMED))
         lines += found
         demands.append(_with_overhead(demand, sum(line.bytes for line in found)))
-    file_bytes = question.file_bytes or question.weights.file_bytes
+    file_bytes = question.file_bytes or (question.weights.file_bytes if question.weights else 0)
     return Estimate(ENGINE, tuple(demands), file_bytes, Basis.DERIVED, tuple(lines), ERROR_FRACTION)
 
 
-def _on_gpu(architecture: Architecture, weights: WeightTable, serving: Serving, parallel: int, place: str) -> Demand:
+def _on_gpu(architecture: Architecture, size: int, serving: Serving, parallel: int, place: str) -> Demand:
     pages = kv_blocks(architecture, serving, parallel)
     state = sum(4 * layer.state_elements for layer in architecture.layers) // parallel
     cache = serving.slots * (pages.blocks * pages.block_bytes + pages.fixed_bytes - state)
     return Demand(
         place,
-        weights_per_gpu(weights, parallel),
+        size,
         cache,
         serving.slots * state,
         activation_bytes(architecture, parallel),
