@@ -65,7 +65,7 @@ def test_route_says_where_and_why(saved: Path) -> None:
     done = stackplan("route", "--plan", "plan.json", "--task", "math", cwd=saved)
     assert done.stdout.startswith("math: math is made for math\n")
     done = stackplan("route", "--plan", "plan.json", "--agents", "4", "--json", cwd=saved)
-    assert json.loads(done.stdout)["role"] == "watchdog"
+    assert json.loads(done.stdout)["role"] == "worker"
     assert stackplan("route", "--plan", "plan.json", "--depth", "abyssal", cwd=saved).returncode == 1
 
 

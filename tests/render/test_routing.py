@@ -7,9 +7,11 @@ import pytest
 import yaml
 from tests.render.plans import cpu_only, services_stack, single_24gb
 
+from stackplan.bundled import bundled_folder
+from stackplan.catalog_index import load_catalog
 from stackplan.errors import UserError
 from stackplan.render import render_plan
-from stackplan.render.routing import KINDS, Depth, decide
+from stackplan.render.routing import KINDS, NARROW, SERVICES, Depth, decide
 
 
 def test_a_task_with_a_role_of_its_own_goes_there() -> None:
@@ -24,10 +26,9 @@ def test_deep_or_staged_work_goes_to_the_heaviest_model() -> None:
 
 
 def test_parallel_agents_go_where_most_of_them_fit() -> None:
-    decision = decide(single_24gb(), "general", agents=4)
-    assert decision.role == "watchdog"
-    assert decision.queued == 0
-    assert decide(single_24gb(), "general", agents=9).queued == 5
+    decision = decide(single_24gb(), "general", agents=4)  # the watchdog has more slots, and another job
+    assert (decision.role, decision.queued) == ("worker", 2)
+    assert decide(single_24gb(), "review", agents=4).queued == 0
 
 
 def test_everything_else_goes_to_the_general_role_and_then_to_paid_endpoints() -> None:
@@ -48,6 +49,22 @@ def test_only_an_endpoint_of_its_kind_answers_search_rank_and_speech() -> None:
 def test_nonsense_is_refused_with_the_choices(kind: str, agents: int) -> None:
     with pytest.raises(UserError):
         decide(single_24gb(), kind, agents)
+
+
+def test_every_role_of_the_policy_is_in_the_catalog() -> None:
+    roles = {role.id for role in load_catalog([bundled_folder("catalog")]).roles}
+    assert {name for names in KINDS.values() for name in names} | set(NARROW) <= roles
+    assert {kind for kinds in SERVICES.values() for kind in kinds} <= KINDS.keys()
+
+
+def test_a_service_is_listed_when_every_step_has_a_role() -> None:
+    document = yaml.safe_load(render_plan(services_stack(), ["routing"])["routing.yaml"])
+    assert document["services"]["retrieval"] == [
+        {"step": "search", "role": "embedding"},
+        {"step": "rank", "role": "reranker"},
+        {"step": "general", "role": "worker"},
+    ]
+    assert "retrieval" not in yaml.safe_load(render_plan(cpu_only(), ["routing"])["routing.yaml"])["services"]
 
 
 def test_the_table_names_only_roles_of_the_plan(plan) -> None:

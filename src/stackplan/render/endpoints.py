@@ -38,7 +38,9 @@ def ollama_name(role: str) -> str:
 
 def ollama_source(artifact: PlannedArtifact) -> str:
     """What Ollama pulls: a tag of its library, or a quantisation of a Hugging Face repository."""
-    return artifact.ollama_tag or f"hf.co/{artifact.repository}:{artifact.quantisation}"
+    if artifact.format == "ollama":
+        return artifact.ollama_tag or artifact.repository
+    return f"hf.co/{artifact.repository}:{artifact.quantisation}"
 
 
 def fallbacks(plan: Plan, role: ServedRole) -> list[Fallback]:

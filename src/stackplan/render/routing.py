@@ -16,21 +16,35 @@ from stackplan.render.endpoints import fallbacks
 # Kind of task -> roles that are made for it, the best first. Names are those of catalog/roles.yaml.
 KINDS: dict[str, tuple[str, ...]] = {
     "general": ("worker", "front-door", "helper"),
-    "code": ("code", "agent", "autocomplete"),
+    "code": ("code", "agent"),
     "agent": ("agent", "code"),
+    "complete": ("autocomplete", "code"),
     "math": ("math",),
     "review": ("watchdog", "architect"),
     "design": ("architect",),
     "document": ("ingest",),
     "image": ("vision", "ocr"),
     "ocr": ("ocr", "vision"),
-    "search": ("embedding", "embed", "code-embedding"),
-    "rank": ("reranker", "rerank"),
-    "speech": ("speech", "transcription"),
+    "search": ("embedding", "document-embedding", "embedder-pool"),
+    "code-search": ("code-embedding", "embedding"),
+    "rank": ("reranker",),
+    "speech": ("speech",),
     "short": ("helper", "front-door"),
 }
+# Service -> the kinds of task it consists of, in order: what an application of that sort asks for.
+SERVICES: dict[str, tuple[str, ...]] = {
+    "agent-orchestrator": ("short", "design", "agent", "review"),
+    "prompt-forms": ("short", "general"),
+    "retrieval": ("search", "rank", "general"),
+    "deep-research": ("short", "search", "rank", "document", "general"),
+    "multimodal-search": ("image", "search", "rank", "general"),
+    "extract-worker": ("ocr", "document"),
+    "media-transcription": ("speech", "document"),
+}
+# Roles made for one thing only: they answer their own kind, and others only when nobody else is there.
+NARROW = ("watchdog", "autocomplete", "ocr", "draft")
 # Kinds whose answer is no chat: nothing but a role of that endpoint can stand in.
-_MODES = {"search": "embedding", "rank": "rerank", "speech": "audio_transcription"}
+_MODES = {"search": "embedding", "code-search": "embedding", "rank": "rerank", "speech": "audio_transcription"}
 
 
 class Depth(StrEnum):
@@ -86,6 +100,17 @@ def decide(plan: Plan, kind: str = "general", agents: int = 1, depth: Depth = De
     )
 
 
+def services(plan: Plan) -> dict[str, list[Decision]]:
+    """The roles behind each service whose every step the plan can answer."""
+    found = {}
+    for name, kinds in SERVICES.items():
+        try:
+            found[name] = [decide(plan, kind) for kind in kinds]
+        except UserError:
+            continue
+    return found
+
+
 def table(plan: Plan) -> list[Decision]:
     """The decision for every kind that the plan can answer: one task, several stages, and a pool of agents."""
     rows = []
@@ -101,8 +126,9 @@ def table(plan: Plan) -> list[Decision]:
 def _ranked(plan: Plan, kind: str, agents: int, depth: Depth) -> list[tuple[ServedRole, str]]:
     """Every role that can answer, best first, with the reason; ties keep the order of the plan."""
     mode = _MODES.get(kind, "chat")
-    candidates = [role for role in plan.roles if role.mode == mode]
-    made_for = [role for name in KINDS[kind] for role in candidates if role.role == name]
+    able = [role for role in plan.roles if role.mode == mode]
+    made_for = [role for name in KINDS[kind] for role in able if role.role == name]
+    candidates = [role for role in able if role.role not in NARROW or role in made_for] or able
     reasons: list[tuple[ServedRole, str]] = []
     if kind != "general":
         reasons += [(role, f"{role.role} is made for {kind}") for role in made_for]
@@ -129,10 +155,11 @@ def _slots(plan: Plan, role: ServedRole) -> int:
 
 
 def _first_of_each(reasons: list[tuple[ServedRole, str]]) -> list[tuple[ServedRole, str]]:
+    """One role per instance: another role of the same server is down when it is."""
     seen: set[str] = set()
     kept = []
     for role, because in reasons:
-        if role.role not in seen:
-            seen.add(role.role)
+        if role.instance not in seen:
+            seen.add(role.instance)
             kept.append((role, because))
     return kept

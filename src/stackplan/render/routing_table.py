@@ -4,7 +4,7 @@ from typing import Any
 
 from stackplan.plan import Plan
 from stackplan.render.documents import to_yaml
-from stackplan.render.routing import Decision, table
+from stackplan.render.routing import Decision, services, table
 
 
 def render(plan: Plan) -> dict[str, str]:
@@ -13,6 +13,9 @@ def render(plan: Plan) -> dict[str, str]:
         "gateway": f"http://127.0.0.1:{plan.gateway_port}/v1",
         "model_is": "role",
         "routes": [row(decision) for decision in table(plan)],
+        "services": {
+            name: [{"step": step.kind, "role": step.role} for step in steps] for name, steps in services(plan).items()
+        },
     }
     return {"routing.yaml": to_yaml(document)}
 
