@@ -86,28 +86,31 @@ class Candidates:
 def candidates(tensors: Sequence[Tensor], architecture: str) -> Candidates:
     """Categories and places of the tensors, independent of the file type."""
     eight_bit = rules.EIGHT_BIT_PARTS_BY_ARCHITECTURE.get(architecture, ())
-    order = sorted(range(len(tensors)), key=lambda index: (_block(tensors[index].name), tensors[index].name))
+    places = [_block_and_kind(tensor.name) for tensor in tensors]
+    order = sorted(range(len(tensors)), key=lambda index: (places[index][0], tensors[index].name))
     counts: dict[str, int] = {}
     entries: list[Candidate] = []
     for index in order:
-        tensor = tensors[index]
-        if not rules.is_quantisable(tensor, architecture):
+        shape, (block, kind) = tensors[index].shape, places[index]
+        if not rules.is_matrix(shape) or not rules.is_weight_to_quantise(kind, architecture):
             continue
-        category = rules.category_of(tensor.name)
+        category = rules.category_of(kind)
         position = counts.get(category, 0)
         counts[category] = position + 1
-        stacked = len(tensor.shape) > 2 and tensor.shape[2] > 1
-        high = any(part in tensor.name for part in eight_bit)
-        block = _block(tensor.name)
-        entries.append(Candidate(index, category, position, block, tensor.shape[0], stacked, high))
-    categories = [rules.category_of(tensor.name) for tensor in tensors]
+        stacked = len(shape) > 2 and shape[2] > 1
+        high = any(part in kind for part in eight_bit)
+        entries.append(Candidate(index, category, position, block, shape[0], stacked, high))
+    categories = [rules.category_of(kind) for _, kind in places]
     return Candidates(tuple(entries), categories.count(rules.VALUE), rules.OUTPUT not in categories)
 
 
-def _block(name: str) -> int:
+def _block_and_kind(name: str) -> tuple[int, str]:
+    """A tensor's block, -1 outside blocks, and its name without the number: what all blocks have in common."""
     head, _, rest = name.partition(".")
-    number = rest.partition(".")[0]
-    return int(number) if head == "blk" and number.isdecimal() else -1
+    number, _, kind = rest.partition(".")
+    if head == "blk" and number.isdecimal() and len(number) < 7:
+        return int(number), f"blk.{kind}"
+    return -1, name
 
 
 def quantised(

@@ -6,9 +6,8 @@ wins, and where none does a tensor takes the file type's default.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
-
-from stackplan.architecture import Tensor
 
 # Categories, by the name of a tensor.
 OUTPUT = "output"
@@ -276,6 +275,7 @@ FALLBACK_TYPES: Final = {
 }
 
 
+@lru_cache(maxsize=4096)
 def category_of(name: str) -> str:
     """The category whose lines decide for the tensor called ``name``."""
     exact = _EXACT_NAMES.get(name)
@@ -284,12 +284,15 @@ def category_of(name: str) -> str:
     return next((category for part, category in _NAME_PARTS if part in name), OTHER)
 
 
-def is_quantisable(tensor: Tensor, architecture: str) -> bool:
-    """Whether the quantiser touches a tensor at all: matrices of weights, less the small and sensitive ones."""
-    name, shape = tensor.name, tensor.shape
-    while shape and shape[-1] == 1:
-        shape = shape[:-1]
-    if len(shape) < 2 or not name.endswith("weight") or name in _KEPT_NAMES:
+@lru_cache(maxsize=4096)
+def is_weight_to_quantise(name: str, architecture: str) -> bool:
+    """Whether the quantiser touches a matrix of this name: weights, less the small and sensitive ones."""
+    if not name.endswith("weight") or name in _KEPT_NAMES:
         return False
     kept = _KEPT_PARTS + KEPT_PARTS_BY_ARCHITECTURE.get(architecture, ())
     return not any(part in name for part in kept)
+
+
+def is_matrix(shape: tuple[int, ...]) -> bool:
+    """Whether a shape has two dimensions or more, trailing ones not counted."""
+    return any(dimension != 1 for dimension in shape[1:])

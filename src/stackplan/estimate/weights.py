@@ -19,7 +19,7 @@ from stackplan.estimate.quant_mix import Candidates, MixtureFacts, candidates, m
 from stackplan.gguf.architecture import architecture_of
 from stackplan.gguf.types import padded, tensor_bytes
 
-_BLOCK: Final = re.compile(r"(?:enc\.|dec\.)?blk\.(\d+)\.")
+_BLOCK: Final = re.compile(r"(?:enc\.|dec\.)?blk\.(\d{1,6})\.")
 # What `--cpu-moe` of llama.cpp b11434 calls experts; shared experts and routers are not among them.
 _EXPERT: Final = re.compile(r"\.ffn_(up|down|gate|gate_up)_(ch|)exps")
 # llama.cpp b11434 keeps these in host memory whatever is offloaded ...

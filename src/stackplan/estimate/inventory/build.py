@@ -92,7 +92,7 @@ def _of_parts(
             continue
         for name, symbols in _entries(parts[part]):
             shape = tuple(_size(dimensions, symbol, block, name) for symbol in symbols)
-            yield Tensor(prefix + name, shape, converter_type(name, shape))
+            yield Tensor(prefix + name, shape, converter_type(name, len(shape)))
 
 
 def _size(dimensions: Dimensions, symbol: str, block: int, name: str) -> int:
@@ -112,11 +112,12 @@ def _entries(text: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return tuple((words[0], tuple(words[1:])) for words in entries)
 
 
-def converter_type(name: str, shape: tuple[int, ...]) -> str:
+@cache
+def converter_type(name: str, rank: int) -> str:
     """The type in an F16 file: 32 bits for vectors, norms, routers and convolutions, integers for token tables."""
     if "tid2eid" in name:
         return "i32"
-    if len(shape) < 2 or not name.endswith(".weight") or name.endswith("_norm.weight"):
+    if rank < 2 or not name.endswith(".weight") or name.endswith("_norm.weight"):
         return "f32"
     return "f32" if any(part in name for part in _FULL_PRECISION_PARTS) else "f16"
 
