@@ -3,6 +3,7 @@
 This is the only module that calls the library. The snapshot is what a recording holds (docs/detect.md).
 """
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,8 @@ class _Asker:
 
 def _state(error: Exception) -> str:
     """``NOT_SUPPORTED``, ``NO_PERMISSION``, ``GPU_IS_LOST`` ... whatever the library calls it."""
-    return type(error).__name__.removeprefix("NVMLError_").upper() or "UNKNOWN"
+    name = type(error).__name__.removeprefix("NVMLError_")
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper()
 
 
 def _device(ask: _Asker, handle: Any) -> dict[str, Any]:
