@@ -13,6 +13,7 @@ from tests.render.plans import dual_24gb, single_24gb
 from stackplan.plan import Plan
 from stackplan.render import render_plan
 
+HERE = Path(__file__).parent
 SMALL, EMBED = "small:3b", "embed-text:v1.5"
 
 
@@ -107,6 +108,27 @@ def test_shellcheck_has_nothing_to_say(deploy: Path, shellcheck: Path) -> None:
         return  # a stack of vLLM and TEI needs no script
     done = run(shellcheck, *scripts)
     assert done.stdout == ""
+
+
+@pytest.fixture(scope="session")
+def powershell(validators_python: Path) -> Path:
+    if run(validators_python, "-c", "import tree_sitter_language_pack").returncode:
+        pytest.skip("no PowerShell grammar: tree-sitter-language-pack 0.10 is not in .venv-validators")
+    return validators_python
+
+
+def test_a_powershell_grammar_reads_the_script(plan: Plan, powershell: Path, tmp_path: Path) -> None:
+    write(tmp_path, render_plan(plan, ["ollama"]))
+    done = run(powershell, HERE / "powershell_judge.py", *sorted(tmp_path.rglob("*.ps1")))
+    assert (done.returncode, done.stdout.strip()) == (0, "")
+
+
+def test_the_powershell_grammar_refuses_a_broken_script(powershell: Path, tmp_path: Path) -> None:
+    text = render_plan(single_24gb(), ["ollama"])["ollama/pull.ps1"].replace(
+        "foreach ($row in $rows) {", "foreach ($row in {"
+    )
+    write(tmp_path, {"x.ps1": text})
+    assert run(powershell, HERE / "powershell_judge.py", tmp_path / "x.ps1").returncode == 1
 
 
 def test_roles_of_one_instance_have_equal_modelfiles() -> None:
