@@ -10,6 +10,7 @@ from stackplan.backends import backend_of
 from stackplan.detect.gpu import GpuReading, MemoryModel
 from stackplan.detect.numbers import integer, key_values
 from stackplan.detect.pci import DisplayDevice, display_devices
+from stackplan.detect.visibility import visible_to_rocm
 from stackplan.detect.world import World
 from stackplan.units import GIB
 
@@ -39,9 +40,8 @@ def amd_devices(world: World, system_bytes: int) -> list[GpuReading]:
     """Every AMD GPU; ``system_bytes`` is the memory of the operating system, which bounds GTT."""
     cards = [card for card in display_devices(world) if _is_amdgpu(world, card)]
     nodes = _nodes(world)
-    if not cards:
-        return [_from_node(node) for node in nodes]
-    return [_reading(world, card, _node_of(card, nodes, len(cards)), system_bytes) for card in cards]
+    readings = [_reading(world, card, _node_of(card, nodes, len(cards)), system_bytes) for card in cards]
+    return visible_to_rocm(world, readings or [_from_node(node) for node in nodes])
 
 
 def _is_amdgpu(world: World, card: DisplayDevice) -> bool:

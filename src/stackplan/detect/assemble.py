@@ -11,6 +11,7 @@ from stackplan.detect.identify import as_device, catalog_facts, slice_bandwidth
 from stackplan.detect.intel import intel_devices
 from stackplan.detect.memory import HostMemory, host_memory
 from stackplan.detect.nvidia import nvidia_devices
+from stackplan.detect.pci import display_devices
 from stackplan.detect.pools import ram_pool, unified_pool, unknown_pool, vram_pool
 from stackplan.detect.storage import storage
 from stackplan.detect.surroundings import surroundings
@@ -43,7 +44,8 @@ def host_of(
             hint="declare the machine in a profile; docs/detect.md shows one",
             slug="memory-unknown",
         )
-    readings, notes = usable_readings(_all_readings(world, memory))
+    found = _all_readings(world, memory)
+    readings, notes = usable_readings(found)
     # The catalog is read only where there is something to look up: a machine without a GPU starts faster.
     catalog = load_catalog() if readings or world.read_text(DEVICE_TREE_MODEL) else DeviceCatalog(())
     gpus, pools = _devices(readings, memory, catalog)
@@ -63,7 +65,7 @@ def host_of(
         disks=disks,
         origin=origin,
         driver=next((reading.driver for reading in readings if reading.driver), ""),
-        notes=(*_memory_notes(world, memory), *notes, *cpu_notes),
+        notes=(*_memory_notes(world, memory), *notes, *_driver_notes(world, found), *cpu_notes),
     )
 
 
@@ -132,6 +134,14 @@ def _processor(
     known = measured or unified or (board.bandwidth_bytes_per_second if board else None)
     notes = () if known else ("memory bandwidth assumed: two channels of DDR4-3200, 51.2 GB/s",)
     return replace(cpu, bandwidth_bytes_per_second=known or ASSUMED_RAM_BANDWIDTH), notes
+
+
+def _driver_notes(world: World, readings: Iterable[GpuReading]) -> list[str]:
+    """Cards that are in the machine but that no engine can use for want of the vendor's driver."""
+    if any(reading.vendor == "nvidia" for reading in readings):
+        return []
+    idle = [card for card in display_devices(world) if card.vendor_id == "10de" and card.driver != "nvidia"]
+    return [f"NVIDIA card {card.pci_id}: NVIDIA's driver is not loaded, so it is not used" for card in idle]
 
 
 def _memory_notes(world: World, memory: HostMemory) -> list[str]:

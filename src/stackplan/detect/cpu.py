@@ -6,6 +6,7 @@ from stackplan.detect.sysctl import sysctl
 from stackplan.detect.world import World
 from stackplan.hardware import Cpu
 
+WINDOWS_CPU = ("reg", "query", r"HKLM\HARDWARE\DESCRIPTION\System\CentralProcessor\0", "/v", "ProcessorNameString")
 DEVICE_TREE_MODEL = "/proc/device-tree/model"
 
 # What inference kernels choose code by: the kernel's flag -> the name that engines use.
@@ -41,6 +42,8 @@ def processor(world: World) -> Cpu:
     """Model, cores, usable threads, instruction sets and NUMA nodes."""
     if world.system == "darwin":
         return _darwin(world)
+    if world.system == "windows":
+        return Cpu(_windows_model(world), None, usable_threads(world, ""))
     text = world.read_text("/proc/cpuinfo") or ""
     rows = key_values(text)
     model = rows.get("model name") or _device_tree_model(world) or rows.get("Model") or rows.get("Hardware") or "CPU"
@@ -97,6 +100,14 @@ def _instruction_sets(flags: str) -> tuple[str, ...]:
 
 def _device_tree_model(world: World) -> str:
     return (world.read_text(DEVICE_TREE_MODEL) or "").strip("\0 \n")
+
+
+def _windows_model(world: World) -> str:
+    for line in world.run(WINDOWS_CPU).stdout.splitlines():
+        name, found, value = line.partition("REG_SZ")
+        if found and name.strip() == "ProcessorNameString":
+            return " ".join(value.split())
+    return "CPU"
 
 
 def _darwin(world: World) -> Cpu:

@@ -1,4 +1,4 @@
-"""Which NVIDIA devices this process may use: CUDA's own rule and the container toolkit's."""
+"""Which devices this process may use: CUDA's own rule, the container toolkit's, and ROCm's."""
 
 from dataclasses import replace
 
@@ -23,6 +23,15 @@ def visible(world: World, readings: list[GpuReading]) -> list[GpuReading]:
         if len(chosen) < len(readings)
         else chosen
     )
+
+
+def visible_to_rocm(world: World, readings: list[GpuReading]) -> list[GpuReading]:
+    """``readings`` that ``ROCR_VISIBLE_DEVICES`` and then ``HIP_VISIBLE_DEVICES`` leave, by number."""
+    for name in ("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"):
+        wanted = world.environment(name)
+        if wanted is not None and all(entry.strip().isdecimal() for entry in wanted.split(",") if entry):
+            readings = _chosen(readings, wanted, stop_at_invalid=True)
+    return readings
 
 
 def _chosen(readings: list[GpuReading], wanted: str, *, stop_at_invalid: bool) -> list[GpuReading]:
