@@ -37,29 +37,50 @@ def value_bytes(value: object) -> bytes:
     if isinstance(value, bool):
         return struct.pack("<I?", 7, value)
     if isinstance(value, int):
-        return struct.pack("<Ii", 5, value)
+        return struct.pack("<II", 4, value)
     if isinstance(value, float):
         return struct.pack("<If", 6, value)
     if isinstance(value, str):
         return struct.pack("<I", 8) + text(value)
     assert isinstance(value, list)
-    return struct.pack("<IIQ", 9, 5, len(value)) + struct.pack(f"<{len(value)}i", *value)
+    kind = {str: 8, float: 6, int: 5}[type(value[0])]
+    letter = {6: "f", 5: "i"}.get(kind, "")
+    body = struct.pack(f"<{len(value)}{letter}", *value) if letter else b"".join(map(text, value))
+    return struct.pack("<IIQ", 9, kind, len(value)) + body
+
+
+def tokenizer(size: int) -> dict[str, object]:
+    """A vocabulary that llama.cpp loads: three control tokens, all bytes, and made-up words."""
+    words = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    words += [f"t{index}" for index in range(size - len(words))]
+    kinds = [2, 3, 3] + [6] * 256 + [1] * (size - 259)
+    return {
+        "tokenizer.ggml.model": "llama",
+        "tokenizer.ggml.tokens": words,
+        "tokenizer.ggml.scores": [0.0] * size,
+        "tokenizer.ggml.token_type": kinds,
+    }
 
 
 @pytest.fixture(scope="module")
 def gguf(tmp_path_factory) -> Path:
     """A hollow GGUF with the shape of a real model (qwen3-8b, F16): its header and no data."""
+    return hollow_model(tmp_path_factory.mktemp("gguf"), {})
+
+
+def hollow_model(folder: Path, more: dict[str, object]) -> Path:
     with gzip.open(TRUTH / "llama_cpp_shapes.json.gz", "rt") as file:
         shape = json.load(file)["models"]["qwen3-8b"]
     types = [name for name, count in shape["quants"]["F16"]["types"] for _ in range(count)]
-    head = b"GGUF" + struct.pack("<IQQ", 3, len(shape["tensors"]), len(shape["metadata"]))
-    head += b"".join(text(key) + value_bytes(value) for key, value in shape["metadata"].items())
+    metadata = shape["metadata"] | more
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(shape["tensors"]), len(metadata))
+    head += b"".join(text(key) + value_bytes(value) for key, value in metadata.items())
     offset = 0
     for (name, *dimensions), kind in zip(shape["tensors"], types, strict=True):
         head += text(name) + struct.pack(f"<I{len(dimensions)}Q", len(dimensions), *dimensions)
         head += struct.pack("<IQ", TYPE_BY_NAME[kind].id, offset)
         offset += padded(tensor_bytes(dimensions, kind) or 0)
-    path = tmp_path_factory.mktemp("gguf") / "qwen3-8b-F16.gguf"
+    path = folder / "qwen3-8b-F16.gguf"
     with path.open("wb") as file:
         file.write(head)
         file.truncate(padded(len(head)) + offset)
@@ -214,8 +235,9 @@ def test_the_schema_names_every_key_that_is_printed(capsys, gguf):
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("llama-fit-params") is None, reason="llama.cpp is not on the PATH")
-def test_the_engine_itself_says_the_same(capsys, gguf):
-    found = answered(capsys, str(gguf), "--oracle", "--context", "8192")
+def test_the_engine_itself_says_the_same(capsys, tmp_path):
+    model = hollow_model(tmp_path, tokenizer(QWEN3_CONFIG["vocab_size"]))
+    found = answered(capsys, str(model), "--oracle", "--context", "8192")
     (row,) = found["oracle"]
     for part in ("weights_bytes", "cache_bytes", "compute_bytes"):
         assert abs(row[part] - row[f"engine_{part}"]) <= 0.02 * row["engine_weights_bytes"]
