@@ -148,6 +148,13 @@ def test_the_tensorzero_judge_refuses_an_unknown_key(validators_python: Path, tm
     assert "api_bass" in done.stderr
 
 
+def test_docker_compose_reads_tensorzero_with_the_stack(compose_binary: Path, tmp_path: Path) -> None:
+    write(tmp_path, render_plan(single_24gb(), ["compose", "tensorzero"]))
+    words = ["-f", "compose.yaml", "-f", "compose.nvidia.yaml", "-f", "compose.tensorzero.yaml", "--profile", "*"]
+    done = run(compose_binary, *words, "config", "-q", cwd=tmp_path, **PLACEHOLDERS)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_tensorzero_says_where_rerank_and_speech_are() -> None:
     text = render_plan(single_24gb(), ["tensorzero"])["tensorzero/tensorzero.toml"]
     assert "# reranker (rerank) is not served by TensorZero: ask http://127.0.0.1:8108" in text

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -17,6 +18,7 @@ from tests.render.plans import PLANS, cpu_only, dual_24gb, single_24gb
 from stackplan.plan import Plan
 from stackplan.render import render_plan
 from stackplan.render.llama_options import as_arguments, llama_options
+from stackplan.serving import Placement
 
 
 def presets(plan: Plan) -> dict[str, configparser.ConfigParser]:
@@ -58,6 +60,13 @@ def test_the_cpu_serves_alone_where_the_plan_says_so() -> None:
 
 def test_a_model_over_two_cards_is_split_as_planned() -> None:
     assert presets(dual_24gb())["llama.cpp/big-70b.ini"]["big-70b"]["tensor-split"] == "0.45,0.55"
+
+
+def test_shares_follow_the_hosts_order_of_cards() -> None:
+    plan = dual_24gb()
+    turned = replace(plan.instances[0], placement=Placement(("gpu1", "gpu0"), split=(0.55, 0.45)))
+    found = presets(replace(plan, instances=(turned, *plan.instances[1:])))
+    assert found["llama.cpp/big-70b.ini"]["big-70b"]["tensor-split"] == "0.45,0.55"
 
 
 def test_drafts_projectors_and_expert_layers_are_told() -> None:

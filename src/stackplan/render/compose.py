@@ -114,7 +114,9 @@ def _devices(plan: Plan, server: Server, overlay: str) -> dict[str, Any]:
     if overlay == "nvidia":
         ids = [device_identity(plan, device) for device in server.devices]
         reservation = {"driver": "nvidia", "device_ids": ids, "capabilities": ["gpu"]}
-        return {"deploy": {"resources": {"reservations": {"devices": [reservation]}}}}
+        # Without this CUDA counts the fastest card first, and shares of a split would land elsewhere.
+        order = {"environment": {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}} if len(ids) > 1 else {}
+        return {"deploy": {"resources": {"reservations": {"devices": [reservation]}}}, **order}
     if overlay == "jetson":
         # Tegra's driver libraries are mounted by the runtime; a reservation alone gives no CUDA there.
         return {"runtime": "nvidia", "environment": {"JETSON_JETPACK": "6", "NVIDIA_VISIBLE_DEVICES": "all"}}

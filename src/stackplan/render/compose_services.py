@@ -87,7 +87,8 @@ def _engine(plan: Plan, server: Server) -> Service:
 
 
 def _llama_cpp(plan: Plan, server: Server) -> Service:
-    listen = ["--host", "0.0.0.0", "--port", str(server.container_port), "--no-ui"]  # noqa: S104  (inside the container)
+    address = ["--host", "0.0.0.0", "--port", str(server.container_port)]  # noqa: S104  (inside the container)
+    listen = [*address, "--no-ui", "--cors-origins", "localhost"]
     volumes = [bind(MODELS_SOURCE, "/models")]
     if server.is_router:
         preset = f"/etc/stackplan/{server.id}.ini"

@@ -31,6 +31,12 @@ def served_name(plan: Plan, role: ServedRole) -> str:
     return instance.id
 
 
+def free_port(plan: Plan, first: int) -> int:
+    """The first port from ``first`` on that the plan gives to nobody."""
+    taken = {plan.gateway_port, *(instance.port for instance in plan.instances)}
+    return next(port for port in range(first, 1 << 16) if port not in taken)
+
+
 def ollama_name(role: str) -> str:
     """The Ollama model made for a role; prefixed, so that no model of the user's own is taken for it."""
     return f"stackplan-{role.lower()}"

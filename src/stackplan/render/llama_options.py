@@ -6,6 +6,7 @@ without dashes. Paths are relative to the folder that holds ``models/``, the sam
 
 from stackplan.plan import Instance, Plan, PlannedArtifact
 from stackplan.render.servers import COLD, COLD_IDLE_SECONDS, WARM, WARM_IDLE_SECONDS, tier_of
+from stackplan.serving import Placement
 from stackplan.units import MIB
 
 MODELS_FOLDER = "models"
@@ -70,11 +71,17 @@ def _placement(plan: Plan, instance: Instance) -> Options:
         return {**options, **numa, "device": "none", "n-gpu-layers": "0"}
     options["n-gpu-layers"] = ALL_LAYERS if placement.gpu_layers is None else str(placement.gpu_layers)
     if len(placement.devices) > 1:
-        options["split-mode"] = "layer"
-        options["tensor-split"] = ",".join(f"{share:g}" for share in placement.split or (1,) * len(placement.devices))
+        options |= {"split-mode": "layer", "tensor-split": _split(plan, placement)}
     if placement.cpu_expert_layers:
         options["n-cpu-moe"] = str(placement.cpu_expert_layers)
     return options
+
+
+def _split(plan: Plan, placement: Placement) -> str:
+    """Shares in the host's order of devices: a container shows its cards in that order, whatever the plan's was."""
+    shares = dict(zip(placement.devices, placement.split or (1.0,) * len(placement.devices), strict=True))
+    order = [device.id for device in plan.host.machine.devices if device.id in shares]
+    return ",".join(f"{shares[device]:g}" for device in order)
 
 
 def _mode(plan: Plan, instance: Instance) -> Options:

@@ -5,6 +5,7 @@ from typing import Any
 from stackplan.plan import Plan
 from stackplan.render.compose_services import hardening
 from stackplan.render.documents import to_yaml
+from stackplan.render.endpoints import free_port
 from stackplan.render.images import program_image
 
 CONTAINER_PORT = 8080
@@ -26,7 +27,7 @@ def _service(plan: Plan) -> dict[str, Any]:
     return {
         "image": program_image(plan, "open-webui"),
         "environment": environment(plan),
-        "ports": [f"127.0.0.1:{_port(plan)}:{CONTAINER_PORT}"],
+        "ports": [f"127.0.0.1:{free_port(plan, _FIRST_PORT)}:{CONTAINER_PORT}"],
         "volumes": [{"type": "volume", "source": "open-webui-data", "target": "/app/backend/data"}],
         "depends_on": {"gateway": {"condition": "service_started"}},
         "healthcheck": {
@@ -100,8 +101,3 @@ def _speech(plan: Plan) -> dict[str, str]:
         "AUDIO_STT_OPENAI_API_KEY": _KEY,
         "AUDIO_STT_MODEL": name,
     }
-
-
-def _port(plan: Plan) -> int:
-    taken = {plan.gateway_port, *(instance.port for instance in plan.instances)}
-    return next(port for port in range(_FIRST_PORT, 1 << 16) if port not in taken)

@@ -38,6 +38,7 @@ class Server:
 
     ``resident`` is how many members are in memory at once. ``port`` is where it listens on the host; ``ports`` are all
     ports that the plan gave its members (a container publishes each, a native process has only ``port``).
+    ``devices`` are in the host's order, which is how a driver counts them wherever the process runs.
     """
 
     id: str
@@ -140,7 +141,8 @@ def _server(plan: Plan, members: tuple[Instance, ...], taken: set[str]) -> Serve
             slug="engine-unknown",
         )
     machine = plan.host.machine
-    devices = () if first.placement.is_cpu else tuple(machine.device(name) for name in first.placement.devices)
+    used = set() if first.placement.is_cpu else set(first.placement.devices)
+    devices = tuple(device for device in machine.devices if device.id in used)
     return Server(
         id=_unique(_wanted_id(members), taken),
         engine=first.engine,

@@ -7,9 +7,11 @@ comment with the address that serves them. A variant's ``weight`` samples, so it
 from typing import Any
 
 from stackplan.plan import Fallback, Plan, ServedRole
-from stackplan.render.documents import to_toml
-from stackplan.render.endpoints import Seen, base_url, fallbacks, served_name
-from stackplan.render.servers import INFINITY
+from stackplan.render.compose_services import bind, hardening
+from stackplan.render.documents import to_toml, to_yaml
+from stackplan.render.endpoints import Seen, base_url, fallbacks, free_port, served_name
+from stackplan.render.images import program_image
+from stackplan.render.servers import INFINITY, is_macos
 
 GATEWAY_PORT = 3000
 _TOTAL_MS = 300_000
@@ -20,10 +22,11 @@ def render(plan: Plan) -> dict[str, str]:
     """The gateway's configuration for the host and for the compose network; nothing when no role fits it."""
     if not any(role.mode in ("chat", "embedding") for role in plan.roles):
         return {}
-    return {
-        "tensorzero/tensorzero.toml": _text(plan, Seen.LOOPBACK),
-        "tensorzero/tensorzero.compose.toml": _text(plan, Seen.COMPOSE),
-    }
+    files = {"tensorzero/tensorzero.toml": _text(plan, Seen.LOOPBACK)}
+    if not is_macos(plan):
+        files["tensorzero/tensorzero.compose.toml"] = _text(plan, Seen.COMPOSE)
+        files["compose.tensorzero.yaml"] = to_yaml({"services": {"tensorzero": _service(plan)}})
+    return files
 
 
 def config(plan: Plan, seen: Seen) -> dict[str, Any]:
@@ -45,6 +48,27 @@ def config(plan: Plan, seen: Seen) -> dict[str, Any]:
     if embedding:
         document["embedding_models"] = {role.role: _embedding(plan, role, seen) for role in embedding}
     return document
+
+
+def _service(plan: Plan) -> dict[str, Any]:
+    """The gateway as a compose service; it has no key of its own, so it stays on loopback."""
+    config_file = "/etc/tensorzero/tensorzero.toml"
+    keys = sorted({fallback.key_variable for fallback in plan.fallbacks})
+    return {
+        "image": program_image(plan, "tensorzero"),
+        "command": ["--config-file", config_file],
+        "environment": {key: f"${{{key}:?set it in .env, see .env.example}}" for key in keys},
+        "ports": [f"127.0.0.1:{free_port(plan, GATEWAY_PORT)}:{GATEWAY_PORT}"],
+        "volumes": [bind("./tensorzero/tensorzero.compose.toml", config_file)],
+        "healthcheck": {
+            "test": ["CMD", "wget", "-q", "--spider", f"http://127.0.0.1:{GATEWAY_PORT}/status"],
+            "interval": "15s",
+            "timeout": "5s",
+            "retries": 5,
+            "start_period": "30s",
+        },
+        **hardening(),
+    }
 
 
 def _text(plan: Plan, seen: Seen) -> str:
