@@ -19,7 +19,6 @@ from stackplan.serving import HOST, Demand, Estimate, SpeedEstimate, Unestimable
 
 # Speeds are compared with this much text already read: a short working session, far from the limits of a cache.
 KV_DEPTH_TOKENS = 4096
-_SLOTS_COMPARED = 4
 _CHAT = "chat"
 
 
@@ -73,26 +72,26 @@ class HostAssessor:
     host: Host
     model: SpeedModel
     rates: HostRates
+    _pools: dict[str, str] = field(default_factory=dict)
     _workloads: dict[str, Workload] = field(default_factory=dict)
     _speeds: dict[tuple[str, str, object], SpeedEstimate | None] = field(default_factory=dict)
 
     @classmethod
     def of(cls, host: Host, model: SpeedModel) -> "HostAssessor":
         """An assessor of ``host`` that has not been asked anything yet."""
-        return cls(host, model, host_rates(model, host))
+        pools = {device.id: device.pool for device in host.devices} | {HOST: host.host_pool.id}
+        return cls(host, model, host_rates(model, host), pools)
 
     def takes(self, configuration: Configuration) -> Taken | Unestimable:
-        """Bytes per pool as a line through one slot and `_SLOTS_COMPARED`.
+        """Bytes per pool with one slot, and what each further slot adds.
 
-        Cache, state and output grow exactly with slots, buffers are convex in them: the line is never below between.
-        The plan itself is made of exact estimates.
+        Cache, state and output are one per slot; buffers hardly know slots. The plan itself is made of exact estimates
+        for the slots that it has.
         """
-        one, more = self.estimate(configuration, 1), self.estimate(configuration, _SLOTS_COMPARED)
-        if isinstance(one, Unestimable):
-            return one
-        if isinstance(more, Unestimable):
-            return more
-        return Taken(tuple(self._pool_taken(pool, one, more) for pool in self._pools(one)))
+        estimate = self.estimate(configuration, 1)
+        if isinstance(estimate, Unestimable):
+            return estimate
+        return Taken(tuple(_pool_taken(pool, demands) for pool, demands in sorted(self.by_pool(estimate).items())))
 
     def estimate(self, configuration: Configuration, slots: int) -> Estimate | Unestimable:
         """What the engine takes, place by place, with so many slots."""
@@ -124,26 +123,23 @@ class HostAssessor:
 
     def pool_of(self, place: str) -> str:
         """The pool that a place of an estimate draws on."""
-        return self.host.host_pool.id if place == HOST else self.host.device(place).pool
+        return self._pools[place]
 
     def by_pool(self, estimate: Estimate) -> dict[str, list[Demand]]:
         """The estimate's demands by pool; a unified pool has those of both sides."""
         pools: dict[str, list[Demand]] = {}
         for demand in estimate.demands:
-            pools.setdefault(self.pool_of(demand.place), []).append(demand)
+            pools.setdefault(self._pools[demand.place], []).append(demand)
         return pools
-
-    def _pools(self, estimate: Estimate) -> list[str]:
-        return sorted(self.by_pool(estimate))
-
-    def _pool_taken(self, pool: str, one: Estimate, more: Estimate) -> PoolTaken:
-        first, last = (sum(demand.total_bytes for demand in self.by_pool(e).get(pool, ())) for e in (one, more))
-        slope = max(0, -(-(last - first) // (_SLOTS_COMPARED - 1)))
-        weights = sum(demand.weights_bytes for demand in self.by_pool(one)[pool])
-        return PoolTaken(pool, first - slope, slope, weights)
 
     def _workload(self, configuration: Configuration) -> Workload:
         artifact, shape = configuration.artifact, configuration.model.architecture
         if artifact.id not in self._workloads and shape is not None and artifact.weights is not None:
             self._workloads[artifact.id] = workload(shape, artifact.weights, artifact.quantisation)
         return self._workloads[artifact.id]
+
+
+def _pool_taken(pool: str, demands: list[Demand]) -> PoolTaken:
+    per_slot = sum(demand.kv_bytes + demand.state_bytes + demand.output_bytes for demand in demands)
+    total = sum(demand.total_bytes for demand in demands)
+    return PoolTaken(pool, total - per_slot, per_slot, sum(demand.weights_bytes for demand in demands))

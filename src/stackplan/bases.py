@@ -5,7 +5,7 @@ the same for every quantisation) plus the file's part (weights), so that the sha
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stackplan.assess import Assess, PoolTaken, Taken
 from stackplan.catalog import Artifact, Model
@@ -39,9 +39,10 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """One file in one place with one KV type: ``taken[i]`` is what it takes at ``contexts[i]``.
+    """One file in one place with one KV type.
 
-    ``merits`` are the points that each need (by its place in the request) gets of it before context and tier.
+    ``merits`` are the points that each need (by its place in the request) gets of it before context and tier;
+    ``least`` is what it takes at the first of ``contexts``, with one slot it fits its place alone.
     """
 
     served: Served
@@ -51,150 +52,180 @@ class Base:
     speed: SpeedEstimate | None
     merits: tuple[tuple[int, float], ...]
     contexts: tuple[int, ...]
-    taken: tuple[Taken, ...]
+    least: Taken
 
     def configuration(self, context_tokens: int) -> Configuration:
         """The base at one context."""
         return _configuration(self.served, self.artifact, context_tokens, self.kv_type, self.placement)
 
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    """A file in one place: its speed and merits, before any context."""
-
-    artifact: Artifact
-    speed: SpeedEstimate | None
-    merits: tuple[tuple[int, float], ...]
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the model is where its placement says, none of it left in host memory."""
+        return self.placement.gpu_layers is None and not self.placement.cpu_expert_layers
 
 
 @dataclass(slots=True)
 class BaseFinder:
-    """Finds the bases of models on one host; refusals are gathered on the way."""
+    """Finds the bases of models on one host, and their curves over context; refusals are gathered on the way."""
 
     host: Host
     needs: tuple[RoleNeed, ...]
     policy: Policy
     assess: Assess
     rating: Rating
-    refusals: list[Refusal]
+    refusals: list[Refusal] = field(default_factory=list)
+    _shapes: dict[tuple[str, bool, str, Placement], dict[int, Taken | Unestimable]] = field(default_factory=dict)
+    _grids: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    _budgets: dict[str, int] = field(default_factory=dict)
 
-    def _contexts(self, served: Served) -> tuple[int, ...]:
-        """One grid for all models of a mode, so that their curves can be compared point by point."""
-        alike = [need for need in self.needs if need.role.mode == served.mode]
-        steps = {
-            step
-            for need in alike
-            for step in context_steps(need.context_floor_tokens, need.context_wish_tokens, most=1 << 40)
-        }
-        return tuple(step for step in sorted(steps) if step <= served.model.context_tokens)
+    def bases(self, served: Served) -> Iterator[Base]:
+        """Every base of a model that fits its place alone.
 
-    def bases(self, served: Served) -> list[Base]:
-        """Every base of a model that fits its place alone at some context.
-
-        Part of a model goes to host memory only where no whole placement on a card holds it at its needs' floors.
+        A file is cut, part of it in host memory, only where no card and no set of cards holds it whole.
         """
-        whole = [base for place in whole_placements(self.host, self.policy) for base in self._at(served, place)]
         shape = served.model.architecture
-        on_card = any(not base.placement.is_cpu for base in whole)
-        if on_card or shape is None or served.mode != "chat":
-            return whole
-        partial = partial_placements(self.host, shape, self.policy)
-        return whole + [base for place in partial for base in self._at(served, place)]
+        whole = whole_placements(self.host, self.policy)
+        partial = partial_placements(self.host, shape, self.policy) if shape and served.mode == "chat" else ()
+        for artifact in _best_files(served, self.rating):
+            found = [base for place in whole for base in self._at(served, artifact, place)]
+            yield from found
+            if partial and all(base.placement.is_cpu for base in found):
+                yield from (base for place in partial for base in self._at(served, artifact, place))
 
-    def _at(self, served: Served, placement: Placement) -> Iterator[Base]:
-        needs = [need for need in served.needs if _may_be_at(need, placement)]
+    def curve(self, base: Base) -> list[tuple[int, Taken]]:
+        """What the base takes at each context that fits its place alone, ascending."""
+        fitting: list[tuple[int, Taken]] = []
+        for context, answer in zip(base.contexts, self._curve(base), strict=False):
+            if isinstance(answer, Unestimable) or self._shortfall(answer):
+                break  # a longer context never needs fewer bytes
+            fitting.append((context, answer))
+        return fitting
+
+    def _at(self, served: Served, artifact: Artifact, placement: Placement) -> Iterator[Base]:
+        needs = [need for need in served.needs if _may_be_at(need, placement) and _may_be(need, artifact)]
         contexts = self._contexts(served)
         if not contexts or not needs:
             return
         for kv_type in _kv_types(served, needs, self.policy):
-            asking = [need for need in needs if need.kv_type in (None, kv_type)]
-            files = _best_files(self._files(served, placement, kv_type, asking))
-            yield from self._curves(served, placement, kv_type, files, contexts)
-
-    def _files(self, served: Served, placement: Placement, kv_type: str, needs: Sequence[RoleNeed]) -> Iterator[_File]:
-        for artifact in served.artifacts:
             speed = self.assess.speed(_configuration(served, artifact, 0, kv_type, placement))
-            merits: list[tuple[int, float]] = []
-            for need in needs:
-                if need.quantisation in (None, artifact.quantisation):
-                    merit = self.rating.merit(need, served.model, artifact, kv_type, speed)
-                    if merit is not None:
-                        merits.append((self.needs.index(need), merit))
-                    else:
-                        detail = f"{artifact.quantisation} on {place_name(placement)}"
-                        self.refusals.append(Refusal(need.id, served.model.id, "too-slow-or-weak", artifact.id, detail))
-            if merits:
-                yield _File(artifact, speed, tuple(merits))
+            asking = [need for need in needs if need.kv_type in (None, kv_type)]
+            merits = tuple(self._merits(served, artifact, kv_type, speed, asking))
+            if not merits:
+                continue
+            configuration = _configuration(served, artifact, contexts[0], kv_type, placement)
+            least = self.assess.takes(configuration)
+            if isinstance(least, Unestimable):
+                self._refuse(configuration, merits, least.reason, least.detail)
+            elif short := self._shortfall(least):
+                self._refuse(configuration, merits, "memory", "", *short)
+            else:
+                yield Base(served, artifact, placement, kv_type, speed, merits, contexts, least)
 
-    def _curves(
-        self, served: Served, placement: Placement, kv_type: str, files: list[_File], contexts: tuple[int, ...]
-    ) -> Iterator[Base]:
-        shape: dict[int, Taken | Unestimable] = {}
-        for file in files:
-            take = self._taker(served, placement, kv_type, file, files[0], shape, contexts[0])
-            taken: list[Taken] = []
-            for context in contexts:
-                answer = take(context)
-                if isinstance(answer, Unestimable):
-                    self._refuse(served, file, answer.reason, answer.detail)
-                    break
-                if short := self._shortfall(answer):
-                    detail = f"{context} tokens on {place_name(placement)}"
-                    self._refuse(served, file, "memory", detail, *short)
-                    break  # a longer context never needs fewer bytes
-                taken.append(answer)
-            if taken:
-                yield Base(
-                    served,
-                    file.artifact,
-                    placement,
-                    kv_type,
-                    file.speed,
-                    file.merits,
-                    contexts[: len(taken)],
-                    tuple(taken),
-                )
+    def _merits(
+        self, served: Served, artifact: Artifact, kv_type: str, speed: SpeedEstimate | None, needs: list[RoleNeed]
+    ) -> Iterator[tuple[int, float]]:
+        for need in needs:
+            merit = self.rating.merit(need, served.model, artifact, kv_type, speed)
+            if merit is not None:
+                yield self.needs.index(need), merit
+            else:
+                self.refusals.append(Refusal(need.id, served.model.id, "too-slow-or-weak", artifact.id))
 
-    def _taker(
-        self,
-        served: Served,
-        placement: Placement,
-        kv_type: str,
-        file: _File,
-        first: _File,
-        shape: dict[int, Taken | Unestimable],
-        least_context: int,
-    ) -> Callable[[int], Taken | Unestimable]:
-        """What the file takes at a context: asked, or the first file's answer with the weights exchanged."""
+    def _contexts(self, served: Served) -> tuple[int, ...]:
+        """One grid for all models of a mode, up to what the model was trained for."""
+        if served.mode not in self._grids:
+            alike = [need for need in self.needs if need.role.mode == served.mode]
+            steps = (context_steps(need.context_floor_tokens, need.context_wish_tokens) for need in alike)
+            self._grids[served.mode] = tuple(sorted({step for grid in steps for step in grid}))
+        least = min(need.context_floor_tokens for need in served.needs)
+        return tuple(step for step in self._grids[served.mode] if least <= step <= served.model.context_tokens)
 
-        def asked(artifact: Artifact, context: int) -> Taken | Unestimable:
-            return self.assess.takes(_configuration(served, artifact, context, kv_type, placement))
+    def _curve(self, base: Base) -> Iterator[Taken | Unestimable]:
+        """What the base takes at each context: its model's curve with the file's weights.
 
-        whole = placement.gpu_layers is None and not placement.cpu_expert_layers
-        own = asked(file.artifact, least_context)
-        if not whole or isinstance(own, Unestimable) or file.artifact.weights is None or first.artifact.weights is None:
-            return lambda context: asked(file.artifact, context)
-
-        def exchanged(context: int) -> Taken | Unestimable:
-            if context not in shape:
-                shape[context] = asked(first.artifact, context)
-            return _with_weights_of(shape[context], own)
-
-        return exchanged
+        Part of a model in host memory stages its own tensors, so there each file is asked itself.
+        """
+        if not base.is_whole or base.artifact.weights is None:
+            return (self.assess.takes(base.configuration(context)) for context in base.contexts)
+        key = (base.served.key, base.served.vision, base.kv_type, base.placement)
+        if key not in self._shapes:
+            self._shapes[key] = _filled(base.contexts, lambda context: self.assess.takes(base.configuration(context)))
+        return (_with_weights_of(self._shapes[key][context], base.least) for context in base.contexts)
 
     def _shortfall(self, taken: Taken) -> tuple[str, int] | None:
         """The pool that misses most, and how much, when one instance with one slot does not fit alone."""
-        missing = [
-            (pool.fixed_bytes + pool.per_slot_bytes - self.host.pool(pool.pool).budget_bytes, pool.pool)
-            for pool in taken.pools
-        ]
+        if not self._budgets:
+            self._budgets = {pool.id: pool.budget_bytes for pool in self.host.pools}
+        missing = [(p.fixed_bytes + p.per_slot_bytes - self._budgets[p.pool], p.pool) for p in taken.pools]
         worst, pool_id = max(missing)
         return (pool_id, worst) if worst > 0 else None
 
-    def _refuse(self, served: Served, file: _File, reason: str, detail: str, pool: str = "", missing: int = 0) -> None:
-        for position, _ in file.merits:
-            need = self.needs[position].id
-            self.refusals.append(Refusal(need, served.model.id, reason, file.artifact.id, detail, pool, missing))
+    def _refuse(
+        self,
+        configuration: Configuration,
+        merits: tuple[tuple[int, float], ...],
+        reason: str,
+        detail: str,
+        pool: str = "",
+        missing: int = 0,
+    ) -> None:
+        where = detail or f"{configuration.context_tokens} tokens on {place_name(configuration.placement)}"
+        for position, _ in merits:
+            need, model = self.needs[position].id, configuration.model.id
+            self.refusals.append(Refusal(need, model, reason, configuration.artifact.id, where, pool, missing))
+
+
+def _filled(contexts: tuple[int, ...], ask: Callable[[int], Taken | Unestimable]) -> dict[int, Taken | Unestimable]:
+    """A curve from few questions: where the middle lies on the line between two ends, so does everything between.
+
+    Memory over context is made of straight pieces (cells per token; windows that fill; the larger of two buffers).
+    """
+    known: dict[int, Taken | Unestimable] = {}
+
+    def at(position: int) -> Taken | Unestimable:
+        context = contexts[position]
+        if context not in known:
+            known[context] = ask(context)
+        return known[context]
+
+    def fill(low: int, high: int) -> None:
+        if high - low < 2:
+            return
+        middle = (low + high) // 2
+        ends, between = (at(low), at(high)), at(middle)
+        straight = all(
+            _on_line(contexts[low], contexts[high], contexts[position], *ends) == at(position)
+            for position in {middle, low + 1}
+        )
+        if straight and not isinstance(between, Unestimable):
+            for position in range(low + 1, high):
+                known[contexts[position]] = _on_line(contexts[low], contexts[high], contexts[position], *ends)
+        else:
+            fill(low, middle)
+            fill(middle, high)
+
+    at(0), at(len(contexts) - 1)
+    fill(0, len(contexts) - 1)
+    return known
+
+
+def _on_line(
+    low: int, high: int, context: int, start: Taken | Unestimable, end: Taken | Unestimable
+) -> Taken | Unestimable:
+    if isinstance(start, Unestimable) or isinstance(end, Unestimable):
+        return start
+    between = lambda one, other: one + (other - one) * (context - low) // (high - low)  # noqa: E731
+    return Taken(
+        tuple(
+            PoolTaken(
+                a.pool,
+                between(a.fixed_bytes, b.fixed_bytes),
+                between(a.per_slot_bytes, b.per_slot_bytes),
+                a.weights_bytes,
+            )
+            for a, b in zip(start.pools, end.pools, strict=True)
+        )
+    )
 
 
 def _configuration(
@@ -217,18 +248,23 @@ def _kv_types(served: Served, needs: Sequence[RoleNeed], policy: Policy) -> tupl
     return tuple(dict.fromkeys((*policy.kv_types, *sorted(pinned))))
 
 
-def _best_files(files: Iterator[_File]) -> list[_File]:
-    """Files that are not both larger and worth no more to anybody than another of the same model.
+def _may_be(need: RoleNeed, artifact: Artifact) -> bool:
+    return need.quantisation in (None, artifact.quantisation)
+
+
+def _best_files(served: Served, rating: Rating) -> list[Artifact]:
+    """Files that are not both larger and more lossy than another of the same model; a pinned one always stays.
 
     At most one instance of a model runs, so the better file can always take the place of the worse.
     """
-    kept: list[_File] = []
-    for file in sorted(files, key=lambda file: (file.artifact.file_bytes, file.artifact.id)):
-        merits = dict(file.merits)
-        if not any(
-            all(dict(other.merits).get(need, -1.0) >= merit for need, merit in merits.items()) for other in kept
-        ):
-            kept.append(file)
+    pinned = {need.quantisation for need in served.needs}
+    kept: list[Artifact] = []
+    most = -1.0
+    for artifact in sorted(served.artifacts, key=lambda artifact: (artifact.file_bytes, artifact.id)):
+        quality = rating.kept(served.model, artifact, "f16")
+        if quality > most or artifact.quantisation in pinned:
+            kept.append(artifact)
+            most = max(most, quality)
     return kept
 
 

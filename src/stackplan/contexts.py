@@ -8,15 +8,12 @@ _STEPS_PER_DOUBLING = 4
 _GRANULE = 1024
 
 
-def context_steps(floor: int, wish: int, *, most: int) -> tuple[int, ...]:
-    """Context lengths from ``floor`` to ``wish``, none above ``most`` (what the model was trained for), ascending."""
-    top = min(wish, most)
-    if floor > top:
-        return ()
-    steps = {floor, top}
+def context_steps(floor: int, wish: int) -> tuple[int, ...]:
+    """Context lengths from ``floor`` to ``wish``, both included, ascending."""
+    steps = {floor, max(floor, wish)}
     octave = _GRANULE
-    while octave <= top:
+    while octave <= wish:
         stride = max(_GRANULE, octave // _STEPS_PER_DOUBLING)
-        steps |= {step for step in range(octave, 2 * octave, stride) if floor < step < top}
+        steps |= {step for step in range(octave, 2 * octave, stride) if floor < step < wish}
         octave *= 2
     return tuple(sorted(steps))

@@ -8,12 +8,11 @@ mean.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from stackplan.assess import Assess, Taken
+from stackplan.assess import Taken
 from stackplan.bases import Base, BaseFinder, Served
 from stackplan.catalog import Artifact, Catalog, Model
 from stackplan.configuration import Configuration, place_name
 from stackplan.eligibility import IMAGE, Refusal, artifact_obstacle, engine_for, model_obstacle
-from stackplan.frontier import frontier
 from stackplan.hardware import Host
 from stackplan.needs import RoleNeed
 from stackplan.problem import TIERS, Candidate, Diversity, Need, Offer, Problem, Tier
@@ -36,41 +35,12 @@ class Deployable:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """The option space of one request on one host. ``offered`` counts options before dominated ones were left out."""
+class Column:
+    """A deployable with what it is worth to each need that it may serve."""
 
-    problem: Problem
-    deployables: dict[str, Deployable]
-    needs: tuple[RoleNeed, ...]
-    refusals: tuple[Refusal, ...]
-    offered: int
-
-
-def enumerate_options(
-    host: Host, needs: Sequence[RoleNeed], catalog: Catalog, policy: Policy, assess: Assess, rating: Rating
-) -> Options:
-    """Everything that may be deployed, and a refusal for everything that a need might have expected."""
-    refusals: list[Refusal] = []
-    finder = BaseFinder(host, tuple(needs), policy, assess, rating, refusals)
-    bases = [base for served in served_models(needs, catalog, policy, refusals) for base in finder.bases(served)]
-    margin = max((rating.diversity_points(need) for need in needs), default=0.0)
-    deployables: dict[str, Deployable] = {}
-    offers: list[Offer] = []
-    for base in frontier(bases, host, len(needs), margin):
-        for name, deployable, values in _expanded(base, needs, rating):
-            deployables[name] = deployable
-            offers += [Offer(need.id, name, value, need.slots) for need, value in values]
-    problem = Problem(
-        needs=tuple(Need(need.id, need.required) for need in needs),
-        pools={pool.id: pool.budget_bytes for pool in host.pools},
-        candidates=tuple(_candidate(name, deployable, host) for name, deployable in deployables.items()),
-        offers=tuple(offers),
-        disk_bytes=host.disk.free_bytes if host.disk else None,
-        diversities=tuple(_diversities(needs, rating)),
-        distinct=_distinct(needs),
-    )
-    offered = sum(len(base.contexts) * len(base.merits) for base in bases) * len(TIERS)
-    return Options(problem, deployables, tuple(needs), tuple(refusals), offered)
+    candidate: Candidate
+    deployable: Deployable
+    offers: tuple[Offer, ...]
 
 
 def served_models(
@@ -86,6 +56,28 @@ def served_models(
                 willing.append(need)
         if willing:
             yield from _served(model, willing, catalog, policy, refusals)
+
+
+def columns_of(base: Base, finder: BaseFinder) -> Iterator[Column]:
+    """Every option of a base: each context that fits its place alone, in each tier."""
+    for context, taken in finder.curve(base):
+        for tier in TIERS:
+            column = _column(base, context, taken, tier, finder)
+            if column is not None:
+                yield column
+
+
+def empty_problem(host: Host, needs: Sequence[RoleNeed], rating: Rating) -> Problem:
+    """The problem with its needs, budgets and rules, and nothing offered yet."""
+    return Problem(
+        needs=tuple(Need(need.id, need.required) for need in needs),
+        pools={pool.id: pool.budget_bytes for pool in host.pools},
+        candidates=(),
+        offers=(),
+        disk_bytes=host.disk.free_bytes if host.disk else None,
+        diversities=tuple(_diversities(needs, rating)),
+        distinct=_distinct(needs),
+    )
 
 
 def _served(
@@ -122,40 +114,40 @@ def _without_twins(artifacts: Iterable[Artifact]) -> Iterator[Artifact]:
             yield artifact
 
 
-def _expanded(
-    base: Base, needs: Sequence[RoleNeed], rating: Rating
-) -> Iterator[tuple[str, Deployable, list[tuple[RoleNeed, int]]]]:
-    asking = [(needs[position], merit) for position, merit in base.merits]
-    for context, taken in zip(base.contexts, base.taken, strict=True):
-        configuration = base.configuration(context)
-        memory = sum(pool.fixed_bytes + pool.per_slot_bytes for pool in taken.pools)
-        worth = [
-            (need, merit * rating.context_factor(need, context) * rating.memory_factor(need, memory))
-            for need, merit in asking
-            if context >= need.context_floor_tokens
-        ]
-        for tier in TIERS:
-            values = [
-                (need, round(points * rating.tier_factor(need, tier) * need.priority * VALUE_PER_POINT))
-                for need, points in worth
-                if not need.tier_pinned or need.tier == tier
-            ]
-            if values:
-                yield f"{configuration.name}|{tier}", Deployable(configuration, tier, taken, base.speed), values
-
-
-def _candidate(name: str, deployable: Deployable, host: Host) -> Candidate:
-    configuration = deployable.configuration
-    group = f"warm-{place_name(Placement(configuration.placement.devices))}" if deployable.tier == "warm" else ""
-    return Candidate(
-        id=name,
-        key=f"{configuration.model.id}@{configuration.engine}/{configuration.mode}",
-        tier=deployable.tier,
-        takes=deployable.taken.for_tier(deployable.tier, host),
-        files=((configuration.artifact.id, configuration.disk_bytes),),
-        swap_group=group,
-        lineage=configuration.model.lineage,
+def _column(base: Base, context: int, taken: Taken, tier: Tier, finder: BaseFinder) -> Column | None:
+    configuration = base.configuration(context)
+    name = f"{configuration.name}|{tier}"
+    memory = sum(pool.fixed_bytes + pool.per_slot_bytes for pool in taken.pools)
+    offers = tuple(
+        Offer(need.id, name, _value(need, merit, context, memory, tier, finder.rating), need.slots)
+        for need, merit in ((finder.needs[position], merit) for position, merit in base.merits)
+        if context >= need.context_floor_tokens and (not need.tier_pinned or need.tier == tier)
     )
+    if not offers:
+        return None
+    return Column(
+        candidate=Candidate(
+            id=name,
+            key=base.served.key,
+            tier=tier,
+            takes=taken.for_tier(tier, finder.host),
+            files=((configuration.artifact.id, configuration.disk_bytes),),
+            swap_group=swap_group(configuration.placement) if tier == "warm" else "",
+            lineage=configuration.model.lineage,
+        ),
+        deployable=Deployable(configuration, tier, taken, base.speed),
+        offers=offers,
+    )
+
+
+def swap_group(placement: Placement) -> str:
+    """The place that WARM instances of a placement take turns in."""
+    return f"warm-{place_name(Placement(placement.devices))}"
+
+
+def _value(need: RoleNeed, merit: float, context: int, memory: int, tier: Tier, rating: Rating) -> int:
+    left = rating.context_factor(need, context) * rating.memory_factor(need, memory) * rating.tier_factor(need, tier)
+    return round(merit * left * need.priority * VALUE_PER_POINT)
 
 
 def _diversities(needs: Sequence[RoleNeed], rating: Rating) -> Iterator[Diversity]:

@@ -11,8 +11,9 @@ from stackplan.hardware import Device, Host, PoolKind
 from stackplan.serving import Placement
 from stackplan.stack import Policy
 
-# Shares of blocks whose experts, or of layers that, stay in host memory: eighths are as fine as speed can be told apart.
-_EIGHTHS = tuple(eighth / 8 for eighth in range(1, 8))
+# Shares of blocks whose experts, or of layers that, stay in host memory: finer steps hardly change the speed.
+_EXPERT_SHARES = tuple(eighth / 8 for eighth in range(1, 8))
+_LAYER_SHARES = (0.25, 0.5, 0.75)
 
 
 def whole_placements(host: Host, policy: Policy) -> tuple[Placement, ...]:
@@ -37,12 +38,12 @@ def partial_placements(host: Host, architecture: Architecture, policy: Policy) -
 
 def _expert_steps(architecture: Architecture) -> list[int]:
     blocks = architecture.block_count
-    return sorted({max(1, round(blocks * share)) for share in _EIGHTHS} | {blocks})
+    return sorted({max(1, round(blocks * share)) for share in _EXPERT_SHARES} | {blocks})
 
 
 def _layer_steps(architecture: Architecture) -> list[int]:
     total = architecture.block_count + 1
-    return sorted({max(1, round(total * share)) for share in _EIGHTHS}, reverse=True)
+    return sorted({max(1, round(total * share)) for share in _LAYER_SHARES}, reverse=True)
 
 
 def _splits(host: Host) -> tuple[Placement, ...]:

@@ -4,7 +4,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -42,6 +42,14 @@ class Answer:
     bound: float
 
 
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """The linear relaxation's optimum: its objective and the dual value of every row, by the row's name."""
+
+    objective: float
+    rows: dict[str, float]
+
+
 class SolverError(RuntimeError):
     """HiGHS itself failed: a bug, not a property of the problem."""
 
@@ -56,6 +64,29 @@ def minimise(programme: Programme, *, seconds: float, start: Mapping[str, float]
         arguments = [] if start is None else ["--read_solution_file", _write_start(folder, programme, start)]
         log = _run(folder, arguments, seconds)
         return _read(folder, programme, log)
+
+
+def relax(programme: Programme, *, seconds: float) -> Prices | None:
+    """The linear relaxation's minimum and duals; None when it has none or time ran out."""
+    relaxed = replace(programme, integer=set())
+    with tempfile.TemporaryDirectory(prefix="stackplan-") as name:
+        folder = Path(name)
+        (folder / "model.mps").write_text(mps_text(relaxed), encoding="ascii")
+        (folder / "options").write_text("\n".join([*_OPTIONS, f"time_limit = {seconds:.3f}", ""]), encoding="ascii")
+        _run(folder, [], seconds)
+        path = folder / "solution"
+        lines = path.read_text(encoding="ascii").splitlines() if path.exists() else []
+    if _model_status(lines) != "Optimal":
+        return None
+    values = _primal(lines, relaxed)
+    return None if values is None else Prices(_objective(relaxed, values), _row_duals(lines, relaxed))
+
+
+def _row_duals(lines: list[str], programme: Programme) -> dict[str, float]:
+    section = lines.index("# Dual solution values")
+    begin = next(i for i in range(section, len(lines)) if lines[i].startswith("# Rows")) + 1
+    duals = (float(line.split()[1]) for line in lines[begin : begin + len(programme.rows)])
+    return {name: dual for (name, _, _), dual in zip(programme.rows, duals, strict=True)}
 
 
 def _run(folder: Path, arguments: list[str], seconds: float) -> str:

@@ -56,6 +56,17 @@ def solve(
     return _choice(problem, assignment, bound=value(problem, assignment), status="optimal")
 
 
+def best_value(problem: Problem, *, seconds: float = DEFAULT_SECONDS) -> Choice | None:
+    """The choice of most value, required needs first, ties left as they fall; None when time brings none."""
+    index = indexed(problem)
+    exact = Exact(index, True, time.monotonic() + seconds, time.monotonic)
+    answer = exact.minimum(_negated(_value_with_requirements(index)), start_assignment(problem))
+    if not answer.values:
+        return None
+    assignment = assignment_of(index, answer)
+    return _choice(problem, assignment, bound=value(problem, assignment), status="feasible")
+
+
 def write_model(problem: Problem) -> str:
     """The value level as MPS with readable names, for any other solver; it minimises the negated value."""
     programme = formulate(indexed(problem))
@@ -63,10 +74,18 @@ def write_model(problem: Problem) -> str:
     return mps_text(programme, readable=True)
 
 
+def requirement_reward(problem: Problem) -> int:
+    """More than all values together: what makes serving one more required need outweigh everything below."""
+    best: dict[str, int] = {}
+    for offer in problem.offers:
+        best[offer.need] = max(best.get(offer.need, 0), abs(offer.value))
+    return 1 + sum(best.values()) + sum(rule.penalty for rule in problem.diversities)
+
+
 def _value_with_requirements(index: Indexed) -> list[Term]:
     """Value, with each required need worth more than all values together: the first level folded in exactly."""
     offers = index.problem.offers
-    reward = 1 + sum(abs(offer.value) for offer in offers) + sum(rule.penalty for rule in index.problem.diversities)
+    reward = requirement_reward(index.problem)
     required = {need.id for need in index.problem.needs if need.required}
     extra = [(serve(offer), float(reward)) for offer in offers if offer.need in required]
     return [*value_terms(index.problem), *extra]

@@ -3,29 +3,27 @@
 Deterministic and exact in what it claims: every choice it returns fits, judged by `usage`.
 """
 
-from collections.abc import Iterator
+from stackplan.problem import Candidate, Offer, Problem
+from stackplan.solve.usage import Facts, facts_of, pool_bytes, value
 
-from stackplan.problem import Offer, Problem
-from stackplan.solve.usage import usage, value
-
-_ROUNDS = 4
-_TRIED_PER_NEED = 24
+_ROUNDS = 6
 
 
 def start_assignment(problem: Problem) -> dict[str, str] | None:
     """A feasible assignment that serves every required need, or None when the search finds none."""
+    facts = facts_of(problem)
     by_need = {need.id: _offers(problem, need.id) for need in problem.needs}
+    light = {need: _lightest(offers, facts) for need, offers in by_need.items()}
     assignment: dict[str, str] = {}
-    for need in sorted(problem.needs, key=lambda need: (not need.required, len(by_need[need.id]), need.id)):
-        for offer in reversed(by_need[need.id]) if need.required else by_need[need.id]:
-            if fits(problem, {**assignment, need.id: offer.candidate}):
-                assignment[need.id] = offer.candidate
-                break
-        else:
-            if need.required:
-                return None
+    for need in sorted(problem.needs, key=lambda need: (not need.required, need.id)):
+        tried = light[need.id] if need.required else by_need[need.id]
+        chosen = next((o for o in tried if _fits(facts, {**assignment, need.id: o.candidate})), None)
+        if chosen is not None:
+            assignment[need.id] = chosen.candidate
+        elif need.required:
+            return None
     for _ in range(_ROUNDS):
-        improved = _improved(problem, by_need, assignment)
+        improved = _improved(facts, by_need, assignment)
         if improved == assignment:
             break
         assignment = improved
@@ -34,18 +32,7 @@ def start_assignment(problem: Problem) -> dict[str, str] | None:
 
 def fits(problem: Problem, assignment: dict[str, str]) -> bool:
     """Whether the assignment keeps every budget and every rule of the problem."""
-    keys = {candidate.id: candidate.key for candidate in problem.candidates}
-    deployed = {keys[candidate]: candidate for candidate in assignment.values()}
-    if any(deployed[keys[candidate]] != candidate for candidate in assignment.values()):
-        return False
-    for group in problem.distinct:
-        chosen = [keys[assignment[need]] for need in group if need in assignment]
-        if len(set(chosen)) < len(chosen):
-            return False
-    used = usage(problem, assignment)
-    if problem.disk_bytes is not None and used.disk_bytes > problem.disk_bytes:
-        return False
-    return all(size <= problem.pools[pool] for pool, size in used.pools.items())
+    return _fits(facts_of(problem), assignment)
 
 
 def minimal_cover(problem: Problem, assignment: dict[str, str]) -> dict[str, str]:
@@ -53,30 +40,57 @@ def minimal_cover(problem: Problem, assignment: dict[str, str]) -> dict[str, str
 
     Demands never shrink when a need is added, so nothing that contains the part fits either.
     """
+    facts = facts_of(problem)
     cover = dict(assignment)
     for need in assignment:
         smaller = {other: candidate for other, candidate in cover.items() if other != need}
-        if not fits(problem, smaller):
+        if not _fits(facts, smaller):
             cover = smaller
     return cover
+
+
+def _fits(facts: Facts, assignment: dict[str, str]) -> bool:
+    problem = facts.problem
+    deployed: dict[str, str] = {}
+    for name in assignment.values():
+        if deployed.setdefault(facts.candidates[name].key, name) != name:
+            return False
+    for group in problem.distinct:
+        chosen = [facts.candidates[assignment[need]].key for need in group if need in assignment]
+        if len(set(chosen)) < len(chosen):
+            return False
+    used = [facts.candidates[name] for name in set(assignment.values())]
+    if problem.disk_bytes is not None and _disk_bytes(used) > problem.disk_bytes:
+        return False
+    asked = facts.slots_asked(assignment)
+    return all(pool_bytes(problem, used, asked, pool) <= budget for pool, budget in problem.pools.items())
+
+
+def _disk_bytes(used: list[Candidate]) -> int:
+    return sum({name: size for candidate in used for name, size in candidate.files}.values())
 
 
 def _offers(problem: Problem, need: str) -> list[Offer]:
     return sorted((offer for offer in problem.offers if offer.need == need), key=lambda o: (-o.value, o.candidate))
 
 
-def _improved(problem: Problem, by_need: dict[str, list[Offer]], assignment: dict[str, str]) -> dict[str, str]:
-    best, best_value = dict(assignment), value(problem, assignment)
+def _lightest(offers: list[Offer], facts: Facts) -> list[Offer]:
+    return sorted(
+        offers, key=lambda o: (sum(take.at(o.slots) for take in facts.candidates[o.candidate].takes), o.candidate)
+    )
+
+
+def _improved(facts: Facts, by_need: dict[str, list[Offer]], assignment: dict[str, str]) -> dict[str, str]:
+    """One pass over the needs, each given the best offer that fits; an unserved or poorer neighbour is no bar."""
+    best, best_value = dict(assignment), value(facts.problem, assignment, facts)
     for need, offers in by_need.items():
-        for candidate in _tries(offers):
-            trial = {**best, need: candidate}
-            trial_value = value(problem, trial)
-            if trial_value > best_value and fits(problem, trial):
+        current = facts.values.get((need, best.get(need, "")), -1)
+        for offer in offers:
+            if offer.value <= current:
+                break
+            trial = {**best, need: offer.candidate}
+            trial_value = value(facts.problem, trial, facts)
+            if trial_value > best_value and _fits(facts, trial):
                 best, best_value = trial, trial_value
                 break
     return best
-
-
-def _tries(offers: list[Offer]) -> Iterator[str]:
-    for offer in offers[:_TRIED_PER_NEED]:
-        yield offer.candidate

@@ -1,54 +1,94 @@
 """What an assignment takes, in exact integers: the judge of every solver answer and of the local search."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 
 from stackplan.problem import Candidate, Problem, Usage
 
 
-def slots_asked(problem: Problem, assignment: Mapping[str, str]) -> dict[str, int]:
-    """Slots that each deployed candidate must have: those of its needs added up."""
-    asked: dict[str, int] = defaultdict(int)
-    for offer in problem.offers:
-        if assignment.get(offer.need) == offer.candidate:
-            asked[offer.candidate] += offer.slots
-    return dict(asked)
+@dataclass(frozen=True, slots=True, eq=False)
+class Facts:
+    """A problem with the look-ups that judging assignments needs."""
+
+    problem: Problem
+    candidates: Mapping[str, Candidate]
+    slots: Mapping[tuple[str, str], int]
+    values: Mapping[tuple[str, str], int]
+
+    def slots_asked(self, assignment: Mapping[str, str]) -> dict[str, int]:
+        """Slots that each deployed candidate must have: those of its needs added up."""
+        asked: dict[str, int] = defaultdict(int)
+        for need, candidate in assignment.items():
+            asked[candidate] += self.slots[(need, candidate)]
+        return dict(asked)
+
+
+class _ById:
+    """A key that compares problems by identity: they are frozen, and hashing one reads all of it."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+
+    def __hash__(self) -> int:
+        return id(self.problem)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ById) and other.problem is self.problem
+
+
+def facts_of(problem: Problem) -> Facts:
+    """The look-ups of a problem, made once."""
+    return _facts(_ById(problem))
+
+
+@lru_cache(maxsize=8)
+def _facts(key: _ById) -> Facts:
+    problem = key.problem
+    return Facts(
+        problem,
+        {candidate.id: candidate for candidate in problem.candidates},
+        {(offer.need, offer.candidate): offer.slots for offer in problem.offers},
+        {(offer.need, offer.candidate): offer.value for offer in problem.offers},
+    )
 
 
 def usage(problem: Problem, assignment: Mapping[str, str]) -> Usage:
     """Bytes that the assignment takes from each pool at the worst moment, and on disk."""
-    asked = slots_asked(problem, assignment)
-    chosen = [candidate for candidate in problem.candidates if candidate.id in asked]
-    pools = {pool: _pool_bytes(problem, chosen, asked, pool) for pool in problem.pools}
+    facts = facts_of(problem)
+    asked = facts.slots_asked(assignment)
+    chosen = [facts.candidates[name] for name in asked]
+    pools = {pool: pool_bytes(problem, chosen, asked, pool) for pool in problem.pools}
     files = {name: size for candidate in chosen for name, size in candidate.files}
     return Usage(pools, sum(files.values()))
 
 
 def memory_bytes(problem: Problem, assignment: Mapping[str, str]) -> int:
     """Bytes over all pools of everything deployed: what the third level of the objective counts."""
-    asked = slots_asked(problem, assignment)
+    facts = facts_of(problem)
     return sum(
-        take.at(asked[candidate.id]) + take.kept_bytes
-        for candidate in problem.candidates
-        if candidate.id in asked
-        for take in candidate.takes
+        take.at(slots) + take.kept_bytes
+        for name, slots in facts.slots_asked(assignment).items()
+        for take in facts.candidates[name].takes
     )
 
 
-def value(problem: Problem, assignment: Mapping[str, str]) -> int:
+def value(problem: Problem, assignment: Mapping[str, str], facts: Facts | None = None) -> int:
     """The second level: value of the offers taken, less diversity penalties."""
-    total = sum(offer.value for offer in problem.offers if assignment.get(offer.need) == offer.candidate)
-    lineage = {candidate.id: candidate.lineage for candidate in problem.candidates}
+    facts = facts or facts_of(problem)
+    total = sum(facts.values[(need, candidate)] for need, candidate in assignment.items())
     for rule in problem.diversities:
-        first = lineage.get(assignment.get(rule.first, ""), "")
-        if first and first == lineage.get(assignment.get(rule.second, ""), ""):
+        first, second = assignment.get(rule.first), assignment.get(rule.second)
+        if first and second and facts.candidates[first].lineage == facts.candidates[second].lineage != "":
             total -= rule.penalty
     return total
 
 
-def _pool_bytes(problem: Problem, chosen: list[Candidate], asked: Mapping[str, int], pool: str) -> int:
+def pool_bytes(problem: Problem, chosen: Iterable[Candidate], asked: Mapping[str, int], pool: str) -> int:
+    """Bytes of one pool at the worst moment: HOT, and beside it the WARM ones in turn or the largest COLD one."""
     hot = kept = cold = 0
-    turns: dict[str, list[int]] = defaultdict(list)
+    turns: dict[str, list[int]] = {}
     for candidate in chosen:
         for take in candidate.takes:
             if take.pool != pool:
@@ -58,7 +98,7 @@ def _pool_bytes(problem: Problem, chosen: list[Candidate], asked: Mapping[str, i
                 hot += size
             elif candidate.tier == "warm":
                 kept += take.kept_bytes
-                turns[candidate.swap_group].append(size)
+                turns.setdefault(candidate.swap_group, []).append(size)
             else:
                 cold = max(cold, size)
     swapped = sum(
