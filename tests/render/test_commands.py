@@ -1,12 +1,13 @@
 """The verbs render, route and pin as people run them."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from tests.render.conftest import write
+from tests.render.conftest import clean_environment, write
 from tests.render.plans import PLANS
 
 from stackplan.deploy import read_tree
@@ -73,3 +74,26 @@ def test_pin_needs_a_compose_file(tmp_path: Path) -> None:
     done = stackplan("pin", str(tmp_path), cwd=tmp_path)
     assert done.returncode == 1
     assert "error[no-compose]" in done.stderr
+
+
+@pytest.fixture
+def docker_config(compose_binary: Path, tmp_path: Path) -> str:
+    """Docker's own program with the real compose as its plugin."""
+    if shutil.which("docker") is None:
+        pytest.skip("no docker program here")
+    plugins = tmp_path / "docker/cli-plugins"
+    plugins.mkdir(parents=True)
+    (plugins / "docker-compose").symlink_to(compose_binary)
+    return str(tmp_path / "docker")
+
+
+def test_pin_asks_docker_for_the_files_of_this_host_and_leaves_nothing_when_it_fails(
+    tmp_path: Path, docker_config: str
+) -> None:
+    deploy = write(tmp_path / "deploy", render_plan(PLANS["single-24gb"]))
+    environment = clean_environment(DOCKER_CONFIG=docker_config, DOCKER_HOST="unix:///nowhere.sock")
+    command = [sys.executable, "-m", "stackplan", "pin", str(deploy)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 1
+    assert "error[pin-failed]: docker compose could not pin: failed to resolve digest" in done.stderr
+    assert not (deploy / "compose.pinned.yaml").exists()

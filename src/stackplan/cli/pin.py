@@ -7,32 +7,45 @@ from typing import Annotated
 
 import typer
 
+PINNED = "compose.pinned.yaml"
+
 
 def pin(
     folder: Annotated[Path, typer.Argument(help="A folder that holds compose.yaml.")] = Path("deploy"),
+    file: Annotated[
+        list[str] | None, typer.Option("--file", "-f", help="Compose files; default: COMPOSE_FILE.")
+    ] = None,
 ) -> None:
-    """Fix every image of a compose stack by digest: writes compose.pinned.yaml beside it, for `docker compose -f`.
+    """Fix every image of a compose stack by digest: writes compose.pinned.yaml, to be named after the other files.
 
-    Docker asks the registries, so this needs the network; no secret of .env is copied into the file.
+    Docker asks the registries, so this needs its daemon and the network. No value of .env is copied into the file.
     """
     from stackplan.errors import UserError  # noqa: PLC0415
 
-    files = sorted(folder.glob("compose*.yaml"), key=lambda path: (path.name != "compose.yaml", path.name))
-    files = [path for path in files if path.name != "compose.pinned.yaml"]
-    if not files or files[0].name != "compose.yaml":
-        raise UserError(
-            f"{folder} has no compose.yaml", hint="run `stackplan render --target compose`", slug="no-compose"
-        )
+    files = file or compose_files(folder)
+    if missing := [name for name in files or ["compose.yaml"] if not (folder / name).is_file()]:
+        hint = "run stackplan render --target compose"
+        raise UserError(f"{folder} has no {missing[0]}", hint=hint, slug="no-compose")
     docker = shutil.which("docker")
     if docker is None:
         raise UserError("docker was not found", hint="install Docker with Compose 2.39 or newer", slug="no-docker")
-    words = [word for path in files for word in ("-f", path.name)]
+    words = [word for name in files for word in ("-f", name)]
     command = [docker, "compose", *words, "--profile", "*", "config", "--no-interpolate", "--lock-image-digests"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or ["it gave no reason"])[-1]
-        raise UserError(f"docker compose could not pin: {reason}", hint="check the network and try again", slug="pin")
-    target = folder / "compose.pinned.yaml"
-    target.write_text(done.stdout, encoding="utf-8")
-    typer.echo(str(target))
-    typer.echo(f"use it last: docker compose {' '.join(words)} -f compose.pinned.yaml up -d", err=True)
+        hint = "check that Docker runs and reaches the registries"
+        raise UserError(f"docker compose could not pin: {reason}", hint=hint, slug="pin-failed")
+    (folder / PINNED).write_text(done.stdout, encoding="utf-8")
+    typer.echo(str(folder / PINNED))
+    typer.echo(f"use it last: docker compose {' '.join(words)} -f {PINNED} up -d", err=True)
+
+
+def compose_files(folder: Path) -> list[str]:
+    """The files that COMPOSE_FILE of .env names, or of .env.example; else compose.yaml alone."""
+    for name in (".env", ".env.example"):
+        path = folder / name
+        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+            if line.startswith("COMPOSE_FILE="):
+                return [part for part in line.removeprefix("COMPOSE_FILE=").split(":") if part and part != PINNED]
+    return ["compose.yaml"]
