@@ -6,13 +6,16 @@ from pathlib import Path
 import pytest
 
 from stackplan.detect import detect_host
+from stackplan.device_catalog_schema import HardwareFile
 from stackplan.device_catalog_yaml import load_device_catalog
 from stackplan.errors import UserError
 from stackplan.hardware import Backend, PoolKind
 from stackplan.host_difference import host_differences
 from stackplan.profile import load_profile, profile_files, read_profile, save_profile
 from stackplan.stack import Policy
+from stackplan.strict_yaml import parse_yaml
 from stackplan.units import GIB, MIB
+from stackplan.yaml_schema import checked
 
 BUNDLED = {
     # profile -> (pool, MiB that the driver reports; facts of 2026-11)
@@ -249,3 +252,39 @@ def test_an_integrated_gpu_has_no_discrete_backend() -> None:
     assert load_profile("arc-140v").host.gpus[0].backend is Backend.VULKAN
     assert load_profile("arc-b580").host.gpus[0].backend is Backend.SYCL
     assert load_profile("rx-7900-xtx").host.gpus[0].backend is Backend.ROCM
+
+
+def test_a_profile_that_was_checked_before_reads_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STACKPLAN_CACHE", str(tmp_path))
+    for name in profile_files():
+        assert load_profile(name) == load_profile(name)
+    assert len(list(tmp_path.glob("profile-*.json"))) == len(profile_files())
+
+
+def test_an_indexed_policy_is_the_written_one(
+    own_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STACKPLAN_CACHE", str(tmp_path / "cache"))
+    policy = "policy: {forbid: [llama], vram_override: {gpu0: 4GiB}, quality_weight: 2}\n"
+    (own_folder / "box.yaml").write_text(f"schema: 1\nhost: {{ram: {{capacity: 8GiB}}}}\n{policy}")
+    first = load_profile("box")
+    assert first.policy == Policy(forbid=("llama",), vram_override_bytes={"gpu0": 4 * GIB}, quality_weight=2)
+    assert load_profile("box") == first
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "\0", '{"policy": '])
+def test_a_broken_index_is_no_index(content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STACKPLAN_CACHE", str(tmp_path))
+    whole = load_profile("rtx-3090")
+    for path in tmp_path.glob("profile-*.json"):
+        path.write_text(content)
+    assert load_profile("rtx-3090") == whole
+
+
+def test_the_examples_of_the_documentation_are_sound(own_folder: Path) -> None:
+    text = (Path(__file__).parents[1] / "docs" / "detect.md").read_text(encoding="utf-8")
+    hardware, profile = (block.split("```")[0] for block in text.split("```yaml\n")[1:])
+    (own_folder / "documented.yaml").write_text(profile)
+    assert load_profile("documented").host.pool("gpu1").reserved[-1].name == "desktop"
+    document = parse_yaml(hardware.encode(), Path("docs/detect.md"))
+    assert checked(document, HardwareFile, "").facts()[0].id == "rtx-3090"

@@ -1,35 +1,18 @@
 """A named host with a stack and a policy: a YAML file, or on the fly from a device of the hardware catalog."""
 
 import re
-from dataclasses import dataclass
-from dataclasses import replace as dataclass_replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from stackplan.bundled import config_folder, search_folders
 from stackplan.errors import UserError
-from stackplan.hardware import Basis, Cpu, Disk, Host, Reservation
+from stackplan.hardware import Host
+from stackplan.profile_yaml import Profile, read_profile
 from stackplan.stack import Policy
 
-if TYPE_CHECKING:
-    from stackplan.device_catalog import DeviceFacts
-    from stackplan.profile_schema import DeviceSchema, HostSchema, PolicySchema, ProfileFile, ReservationSchema
+__all__ = ["Profile", "load_profile", "profile_files", "read_profile", "require_stack", "save_profile"]
 
 _LONGEST_NAME = 120
-_HINT = "correct that line; docs/detect.md shows the shape of a profile"
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """A host, the name of the stack that it serves, and the policy that weighs wishes."""
-
-    id: str
-    host: Host
-    stack: str
-    policy: Policy
-    title: str = ""
-    source: str = ""
 
 
 def load_profile(name: str, *, ram_bytes: int | None = None, folder: Path | None = None) -> Profile:
@@ -99,104 +82,6 @@ def profile_files(folder: Path | None = None) -> dict[str, Path]:
         for path in sorted(place.glob("*.yaml")):
             found.setdefault(path.stem, path)
     return dict(sorted(found.items()))
-
-
-def read_profile(path: Path, *, ram_bytes: int | None = None) -> Profile:
-    """The profile in ``path``. Raises UserError with file, line and field of the first mistake."""
-    from stackplan.profile_schema import ProfileFile  # noqa: PLC0415  (pydantic)
-    from stackplan.strict_yaml import read_yaml  # noqa: PLC0415
-    from stackplan.yaml_schema import checked  # noqa: PLC0415
-
-    document = read_yaml(path)
-    file = checked(document, ProfileFile, _HINT)
-    if (file.host is None) == (file.recorded is None):
-        raise document.error((), "give either host or recorded", hint=_HINT)
-    try:
-        host = _host(path.stem, file, ram_bytes)
-    except _UnknownDeviceError as error:
-        raise document.error(("host", "devices", error.index, "device"), error.problem, hint=error.hint) from None
-    return Profile(path.stem, host, file.stack, _policy(file.policy), title=file.title, source=str(path))
-
-
-class _UnknownDeviceError(Exception):
-    def __init__(self, index: int, problem: str, hint: str) -> None:
-        super().__init__(problem)
-        self.index, self.problem, self.hint = index, problem, hint
-
-
-def _host(profile_id: str, file: "ProfileFile", ram_bytes: int | None) -> Host:
-    if file.host is None:
-        from stackplan.host_json import host_from_json  # noqa: PLC0415
-
-        if ram_bytes is not None:
-            hint = "leave out --ram, or declare the host"
-            raise UserError("--ram cannot change a saved machine", hint=hint, slug="bad-options")
-        return dataclass_replace(host_from_json(file.recorded), id=profile_id)
-    from stackplan.declared_host import DeclaredMachine, declare_host  # noqa: PLC0415
-
-    spec, ram = file.host, file.host.ram
-    bandwidth = None if ram.bandwidth_gb_per_second is None else round(ram.bandwidth_gb_per_second * 10**9)
-    notes = [f"memory bandwidth: {ram.source}"] if ram.source else []
-    machine = DeclaredMachine(
-        id=profile_id,
-        name=file.title or profile_id,
-        ram_bytes=ram_bytes or ram.capacity,
-        operating_system=spec.os,
-        machine=spec.machine,
-        cpu=_cpu(spec, bandwidth),
-        ram_reserved=_lines(ram.reserved),
-        disk=_disk(spec),
-        notes=tuple(notes),
-    )
-    return declare_host(machine, _devices(spec.devices))
-
-
-def _cpu(spec: "HostSchema", bandwidth: int | None) -> Cpu:
-    cpu = spec.cpu
-    return Cpu(cpu.model, cpu.cores, cpu.threads, tuple(cpu.instruction_sets), cpu.numa_nodes, bandwidth)
-
-
-def _disk(spec: "HostSchema") -> Disk | None:
-    disk = spec.disk
-    return Disk(disk.path, disk.capacity, disk.free, disk.kind, disk.read_bytes_per_second) if disk else None
-
-
-def _devices(specs: "list[DeviceSchema]") -> list[Any]:
-    from stackplan.declared_host import DeclaredDevice  # noqa: PLC0415
-
-    declared: list[DeclaredDevice] = []
-    for index, spec in enumerate(specs):
-        one = DeclaredDevice(_facts(spec.device, index), spec.memory, spec.desktop, _lines(spec.reserved))
-        declared += [one] * spec.count
-    if len(declared) > 1 and any(device.facts.unified for device in declared):
-        raise _UnknownDeviceError(0, "a unified device cannot stand beside others", "declare one unified device alone")
-    return declared
-
-
-def _facts(device_id: str, index: int) -> "DeviceFacts":
-    from stackplan.device_catalog_yaml import load_device_catalog  # noqa: PLC0415
-
-    catalog = load_device_catalog()
-    facts = catalog.get(device_id)
-    if facts is None:
-        near = ", ".join(catalog.nearest(device_id))
-        hint = f"did you mean {near}?" if near else "see `stackplan profiles list --devices`"
-        raise _UnknownDeviceError(index, f"{device_id!r} is not in the hardware catalog", hint)
-    return facts
-
-
-def _lines(specs: "list[ReservationSchema]") -> tuple[Reservation, ...]:
-    note = "declared by the profile"
-    return tuple(Reservation(line.name, line.size, Basis.ASSUMED, line.note or note) for line in specs)
-
-
-def _policy(spec: "PolicySchema") -> Policy:
-    given = {key: value for key, value in spec.model_dump().items() if value is not None}
-    renamed = {"headroom": "headroom_bytes", "vram_override": "vram_override_bytes"}
-    values: dict[str, Any] = {
-        renamed.get(key, key): tuple(value) if isinstance(value, list) else value for key, value in given.items()
-    }
-    return Policy(**values)
 
 
 def _unknown(name: str, folder: Path | None) -> UserError:
