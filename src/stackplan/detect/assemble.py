@@ -10,6 +10,7 @@ from stackplan.detect.gpu import GpuReading, MemoryModel
 from stackplan.detect.identify import as_device, catalog_facts, slice_bandwidth
 from stackplan.detect.intel import intel_devices
 from stackplan.detect.memory import HostMemory, host_memory
+from stackplan.detect.memory_modules import peak_bandwidth
 from stackplan.detect.nvidia import nvidia_devices
 from stackplan.detect.pci import display_devices
 from stackplan.detect.pools import ram_pool, unified_pool, unknown_pool, vram_pool
@@ -127,13 +128,19 @@ def _own_pool(name: str, reading: GpuReading, slice_bytes: int | None) -> Pool:
 def _processor(
     world: World, catalog: DeviceCatalog, gpus: list[Device], measured: int | None
 ) -> tuple[Cpu, tuple[str, ...]]:
-    """The CPU with its memory bandwidth: measured, of the unified chip, of a known board, or assumed."""
+    """The CPU with its memory bandwidth and a note on where that comes from."""
     cpu = processor(world)
     unified = next((gpu.bandwidth_bytes_per_second for gpu in gpus if gpu.pool == "unified"), None)
     board = catalog.match(driver_name=cpu.model.split(" Rev ")[0])
-    known = measured or unified or (board.bandwidth_bytes_per_second if board else None)
-    notes = () if known else ("memory bandwidth assumed: two channels of DDR4-3200, 51.2 GB/s",)
-    return replace(cpu, bandwidth_bytes_per_second=known or ASSUMED_RAM_BANDWIDTH), notes
+    sources = (
+        (measured, "measured"),
+        (unified, "the chip's, from the hardware catalog"),
+        (board.bandwidth_bytes_per_second if board else None, "the board's, from the hardware catalog"),
+        (peak_bandwidth(world.memory_modules()), "derived from the memory modules: channels x 8 bytes x rate"),
+        (ASSUMED_RAM_BANDWIDTH, "assumed: two channels of DDR4-3200; detect --measure-bandwidth measures it"),
+    )
+    bandwidth, source = next((rate, source) for rate, source in sources if rate)
+    return replace(cpu, bandwidth_bytes_per_second=bandwidth), (f"memory bandwidth {source}",)
 
 
 def _driver_notes(world: World, readings: Iterable[GpuReading]) -> list[str]:

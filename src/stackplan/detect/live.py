@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from stackplan.detect.memory_modules import MemoryModule, read_modules
 from stackplan.detect.world import (
     ABSENT,
     COMMAND_TIMEOUT_SECONDS,
@@ -106,6 +107,10 @@ class LiveWorld:
 
         counters = psutil.virtual_memory()
         return MemoryCounters(counters.total, counters.available, psutil.swap_memory().total)
+
+    def memory_modules(self) -> tuple[MemoryModule, ...]:
+        """`World.memory_modules`."""
+        return read_modules() if self.system == "linux" else ()
 
     def affinity(self) -> tuple[int, ...] | None:
         """`World.affinity`."""

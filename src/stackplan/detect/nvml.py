@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Any
 
 # Where a driver shows itself; without one of these the library is not even looked for (its import costs 30 ms).
-_SIGNS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/nvhost-gpu", "/usr/lib/wsl/lib/libnvidia-ml.so.1")
+_SIGNS = (
+    "/proc/driver/nvidia/version",
+    "/dev/nvidiactl",
+    "/dev/nvhost-gpu",
+    "/dev/nvgpu",
+    "/usr/lib/wsl/lib/libnvidia-ml.so.1",
+)
 _WSL_LIBRARY = "/usr/lib/wsl/lib/libnvidia-ml.so.1"
 
 

@@ -98,6 +98,7 @@ class Probe(_Strict):
     nvml: Library | None = None
     disks: dict[_Text, tuple[_Bytes, _Bytes]] = {}
     memory: tuple[_Bytes, _Bytes, _Bytes] | None = None
+    memory_modules: Annotated[list[tuple[_Name, Annotated[int, Field(gt=0, lt=100_000)]]], Field(max_length=1024)] = []
 
     def library(self) -> dict[str, Any] | None:
         """The library's answers as `nvml.snapshot` gives them."""

@@ -6,6 +6,7 @@ import json
 import tarfile
 from typing import Any
 
+from stackplan.detect.memory_modules import MemoryModule
 from stackplan.detect.redact import Redactor
 from stackplan.detect.world import CommandResult, DiskUsage, MemoryCounters, World
 
@@ -74,6 +75,10 @@ class RecordingWorld:
         """`World.memory`."""
         return self._world.memory()
 
+    def memory_modules(self) -> tuple[MemoryModule, ...]:
+        """`World.memory_modules`."""
+        return self._world.memory_modules()
+
     def affinity(self) -> tuple[int, ...] | None:
         """`World.affinity`."""
         return self._world.affinity()
@@ -115,6 +120,9 @@ class RecordingWorld:
             "commands": [_command(command, result) for command, result in self._commands.items()],
             "nvml": self._nvml,
             "disks": {scrub(mount): [usage.capacity_bytes, usage.free_bytes] for mount, usage in self._disks.items()},
+            "memory_modules": [
+                [module.channel, module.megatransfers_per_second] for module in self._world.memory_modules()
+            ],
             "memory": [memory.total_bytes, memory.available_bytes, memory.swap_bytes] if memory else None,
         }
         scrubbed: dict[str, Any] = _scrubbed(probe, self._redactor)

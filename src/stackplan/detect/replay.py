@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from stackplan.detect.memory_modules import MemoryModule
 from stackplan.detect.recording import FILES_FOLDER, FORMAT, FORMAT_VERSION, PROBE_NAME
 from stackplan.detect.world import ABSENT, MAX_TEXT_BYTES, CommandResult, DiskUsage, MemoryCounters
 from stackplan.errors import UserError
@@ -31,6 +32,7 @@ class ReplayWorld:
     library: dict[str, Any] | None = None
     disks: Mapping[str, DiskUsage] = field(default_factory=dict)
     counters: MemoryCounters | None = None
+    modules: tuple[MemoryModule, ...] = ()
     processors: tuple[int, ...] | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     mount: str = "/"
@@ -65,6 +67,10 @@ class ReplayWorld:
     def memory(self) -> MemoryCounters | None:
         """`World.memory`."""
         return self.counters
+
+    def memory_modules(self) -> tuple[MemoryModule, ...]:
+        """`World.memory_modules`."""
+        return self.modules
 
     def affinity(self) -> tuple[int, ...] | None:
         """`World.affinity`."""
@@ -162,6 +168,7 @@ def _world(path: Path, members: dict[str, bytes]) -> ReplayWorld:
         library=probe.library(),
         disks={mount: DiskUsage(*sizes) for mount, sizes in probe.disks.items()},
         counters=MemoryCounters(*memory) if memory else None,
+        modules=tuple(MemoryModule(channel, rate) for channel, rate in probe.memory_modules),
         processors=tuple(probe.affinity) if probe.affinity is not None else None,
         variables=probe.environment,
         mount=probe.storage_mount,

@@ -7,6 +7,8 @@ for what a machine lacks: an absent file, program or driver is an ordinary answe
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from stackplan.detect.memory_modules import MemoryModule
+
 MAX_TEXT_BYTES = 1 << 20
 """No file or output that detection reads is longer."""
 
@@ -76,6 +78,9 @@ class World(Protocol):
 
     def memory(self) -> MemoryCounters | None:
         """Physical memory as the system's own call tells it; None on Linux, where files tell more."""
+
+    def memory_modules(self) -> tuple[MemoryModule, ...]:
+        """Populated memory modules as the firmware lists them; empty where only root may read that."""
 
     def affinity(self) -> tuple[int, ...] | None:
         """Processors that this process may run on; None where the system does not tell."""
