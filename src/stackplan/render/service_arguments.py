@@ -21,7 +21,7 @@ _TEI_LEAST_REQUESTS = 64
 def vllm_arguments(plan: Plan, instance: Instance, root: str) -> list[str]:
     """Flags of ``vllm serve`` without host and port."""
     artifact = plan.artifact(instance.artifact)
-    words = ["--model", source(artifact, root), "--served-model-name", instance.id]
+    words = [source(artifact, root), "--served-model-name", instance.id]  # --model is being removed from `serve`
     words += ["--max-model-len", str(instance.context_tokens), "--max-num-seqs", str(instance.slots)]
     words += [*_vllm_memory(plan, instance), "--dtype", "auto", *_revision(artifact)]
     if len(instance.placement.devices) > 1:
