@@ -117,6 +117,7 @@ class Architecture:
     value_head_length: int = 0  # v_head_dim of a latent head, after decompression
     leading_dense_blocks: int = 0
     exact: bool = True
+    per_layer_input_length: int = 0  # what each token brings to all blocks beside its embedding, all blocks together
     key_head_length: int = 0  # query and key length of a latent head, both parts, before compression
     never_unified: bool = False  # each sequence has a cache of the whole context even when a unified one is asked for
 

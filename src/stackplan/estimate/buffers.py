@@ -20,7 +20,7 @@ from stackplan.estimate.compute import (
 from stackplan.estimate.kv_cache import Flash, cell_bytes
 from stackplan.serving import Serving
 
-_PIPELINE_COPIES = 4  # with pipelining every input exists so often
+PIPELINE_COPIES = 4  # with pipelining every input exists so often
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,9 @@ def phases(graph: Graph, batch: Batch, *, older_graph: bool = False) -> Phases:
     if layout.wide_queries:
         peak += max(0, FLOAT_BYTES * batch.tokens * last.heads * last.head_length_k - embedding)
     return Phases(
-        inputs=mask_bytes(batch) + transposed_index_bytes(graph, batch),
+        inputs=mask_bytes(batch)
+        + transposed_index_bytes(graph, batch)
+        + FLOAT_BYTES * batch.tokens * graph.input_length,
         embedding=embedding,
         peak=peak,
         logits=logit_bytes(graph, batch) + beside,
@@ -115,7 +117,7 @@ def one_device(phase: Phases, staged: int = 0, host_peak: int = 0) -> Buffers:
 
 def pipelined(phase: Phases, devices: int) -> Buffers:
     """Several devices that hold every layer and work on different micro-batches at once."""
-    inputs = _PIPELINE_COPIES * phase.inputs
+    inputs = PIPELINE_COPIES * phase.inputs
     at_first, at_later = phase.layout.repeats
     first = inputs + at_first * phase.peak + phase.layout.first * phase.embedding
     later = inputs + at_later * phase.peak + phase.layout.later * phase.embedding
@@ -128,8 +130,8 @@ def staged_peak(layer: Layer, graph: Graph, batch: Batch, serving: Serving, weig
     """The widest phase when a block in host memory is computed on the device, which long batches are.
 
     ``weights`` are the largest tensor of a block and the largest expert stack that stay in host memory, 0 for none.
-    Cache and weights are copied in beside the activations. In a hybrid of which only experts stay behind, states of
-    neighbouring blocks split the room that the last copy left, so that two copies of a stack are laid out.
+    Cache and weights are copied in beside the activations. In a hybrid with linear attention of which only experts
+    stay behind, what the mixer keeps splits the room that the last copy left, so that two copies are laid out.
     """
     width = FLOAT_BYTES * batch.tokens
     embedding, hidden = width * graph.embedding_length, width * layer.feed_forward_length
@@ -140,7 +142,7 @@ def staged_peak(layer: Layer, graph: Graph, batch: Batch, serving: Serving, weig
     if experts and layer.experts:
         used = width * layer.experts_used
         out = used * max(layer.expert_feed_forward_length, graph.embedding_length)
-        copies = 2 if graph.is_hybrid and not dense else 1
+        copies = 2 if graph.is_linear and graph.is_hybrid and not dense else 1
         peak = max(peak, used * layer.expert_feed_forward_length + out + copies * experts)
     return peak
 

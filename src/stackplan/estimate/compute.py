@@ -42,6 +42,8 @@ class Graph:
     is_hybrid: bool
     is_recurrent: bool
     index_width: int
+    is_linear: bool  # linear attention: a recurrent layer convolves keys and queries beside values
+    input_length: int  # elements per token that live throughout, beside embeddings
     latent_rank: int
     query_rank: int
     latent_head_length: int
@@ -66,6 +68,8 @@ def graph_of(architecture: Architecture) -> Graph:
         is_hybrid=architecture.is_hybrid,
         is_recurrent=architecture.is_recurrent,
         index_width=sum(widths.values()),
+        is_linear=any(4 * layer.convolution_elements >= 7 * 3 * layer.inner_length > 0 for layer in trunk),
+        input_length=architecture.per_layer_input_length,
         latent_rank=architecture.latent_rank,
         query_rank=architecture.query_rank,
         latent_head_length=head,

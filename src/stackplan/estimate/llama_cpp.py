@@ -5,7 +5,7 @@ the solver asks tens of thousands. Checked against tests/truth (llama.cpp b11434
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stackplan.architecture import Architecture, Attention, WeightTable
 from stackplan.estimate import buffers, compute, overhead
@@ -28,6 +28,8 @@ ENGINE = "llama.cpp"
 # An architecture that nobody read: the cache is derived from its tensors, the graph is taken for an ordinary one.
 UNKNOWN_ERROR_FRACTION = 0.15
 FLOAT_BYTES = 4
+# Loaders that create the output head before the embedding it is tied to, so that even the CPU holds both.
+_HEAD_BEFORE_EMBEDDING = frozenset({"gemma3n", "gemma4"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,9 @@ def _demands(case: _Case, *, older_graph: bool) -> list[Demand]:
         found.append(Demand(share.place, on_device, cache, state, buffer))
     on_host = not any(share.output for share in case.shares)
     cache, state = case.held(0, case.first, prediction=on_host)
-    host_weights += case.output_weight_bytes if on_host else 0
+    if on_host:
+        copied = case.prepared.architecture.name in _HEAD_BEFORE_EMBEDDING
+        host_weights += case.output_weight_bytes + (weights.tied_output_bytes if copied else 0)
     output = output_bytes(case.prepared.architecture, case.serving)
     return [Demand(HOST, host_weights, cache, state, compute_bytes.host, output), *found]
 
@@ -193,10 +197,24 @@ def _buffers(case: _Case, *, older_graph: bool) -> buffers.Buffers:
     if not shares:
         return buffers.host_only(phase)
     if len(shares) > 1 and not case.first and not case.placement.cpu_expert_layers:
-        return buffers.pipelined(phase, len(shares))
+        found = buffers.pipelined(phase, len(shares))
+        copied = tuple(size + _copied_cache(case, share) for size, share in zip(found.devices, shares, strict=True))
+        return buffers.Buffers(copied, found.host)
     host_peak = buffers.host_peak(graph, batch, case.serving, partial=case.first > 0)
     single = buffers.one_device(phase, _staged(case), host_peak)
     return buffers.Buffers(single.devices * len(shares), single.host)
+
+
+def _copied_cache(case: _Case, share: places.Share) -> int:
+    """Caches of another device that the blocks of ``share`` read: each block gets its own copies."""
+    sharing = [kind for kind in case.prepared.table.kinds if kind.layer.shares_kv]
+    if not sharing or all(kind.count(0, share.start) == 0 for kind in sharing):
+        return 0  # the blocks that own the cache are here, or nothing is shared
+    total = 0
+    for kind in sharing:
+        own = replace(kind.layer, shares_kv=False)
+        total += kind.count(share.start, share.stop) * layer_cache_bytes(own, case.shape, case.serving)
+    return buffers.PIPELINE_COPIES * total
 
 
 def _staged(case: _Case) -> int:

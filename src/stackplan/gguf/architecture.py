@@ -69,6 +69,7 @@ def architecture_of(metadata: Mapping[str, object], tensors: Sequence[Tensor]) -
         rope_head_length=keys.integer("rope.dimension_count", shape.lengths.full_k),
         value_head_length=keys.integer("attention.value_length_mla", shape.lengths.full_v),
         key_head_length=keys.integer("attention.key_length_mla", shape.lengths.full_k),
+        per_layer_input_length=keys.integer("embedding_length_per_layer_input") * len(layers),
         leading_dense_blocks=keys.integer("leading_dense_block_count"),
         exact=name in KNOWN and not shape.windows.guessed,
         never_unified=name in NEVER_UNIFIED,
