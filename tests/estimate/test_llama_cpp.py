@@ -35,9 +35,9 @@ def models() -> dict[tuple[str, str], Prepared]:
     return found
 
 
-@pytest.fixture(scope="module", params=["llama_cpp_cpu.json.gz", "llama_cpp_gpu.json.gz"])
-def rows(request, models):
-    return [accuracy.measured(models[row["model"], row["quant"]], row) for row in accuracy.read(request.param)["rows"]]
+@pytest.fixture(scope="module", params=sorted(accuracy.SETS))
+def rows(request):
+    return accuracy.all_measured(*accuracy.SETS[request.param])
 
 
 CPU, NOTHING = Placement(), Extras()
