@@ -43,6 +43,11 @@ def write_tree(folder: Path, files: Mapping[str, str], *, executable: frozenset[
         shutil.rmtree(staging, ignore_errors=True)
 
 
+def is_tree(folder: Path) -> bool:
+    """Whether `write_tree` wrote ``folder``, so that it may be read whole and replaced."""
+    return (folder / _MARK).is_file()
+
+
 def read_tree(folder: Path) -> dict[str, str]:
     """Text of every file of a tree that `write_tree` wrote, by relative path."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != _MARK)
