@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.render.conftest import clean_environment, write
 from tests.render.plans import PLANS
 
 from stackplan.deploy import read_tree
+from stackplan.lock import lock_text, locked
 from stackplan.plan import plan_to_json
 from stackplan.render import render_plan
 
@@ -36,6 +38,35 @@ def test_render_prints_json_and_writes_nothing(saved: Path) -> None:
     done = stackplan("render", "--plan", "plan.json", "--target", "routing", "--json", cwd=saved)
     assert json.loads(done.stdout) == render_plan(PLANS["single-24gb"], ["routing"])
     assert [path.name for path in saved.iterdir()] == ["plan.json"]
+
+
+def test_without_a_folder_the_targets_are_renewed_beside_the_plan_and_the_rest_stays(saved: Path) -> None:
+    stackplan("render", "--plan", "plan.json", "--target", "plan,routing", "--out", "deploy", cwd=saved)
+    (saved / "deploy/routing.yaml").write_text("old\n")
+    done = stackplan("render", "--target", "routing", cwd=saved)
+    assert done.returncode == 0, done.stderr
+    assert read_tree(saved / "deploy") == render_plan(PLANS["single-24gb"], ["plan", "routing"])
+
+
+def test_a_folder_that_stackplan_did_not_write_is_left_alone(saved: Path) -> None:
+    (saved / "weights.bin").write_bytes(bytes(range(256)))
+    done = stackplan("render", "--plan", "plan.json", "--target", "routing", cwd=saved)
+    assert done.returncode == 1
+    assert "error[deploy-foreign]" in done.stderr
+    assert sorted(path.name for path in saved.iterdir()) == ["plan.json", "weights.bin"]
+
+
+def test_a_lock_beside_the_plan_gives_the_names_of_files(tmp_path: Path) -> None:
+    plan = PLANS["dual-24gb"]
+    unknown = next(one for one in plan.artifacts if one.model == "unlocked-8b")
+    known = replace(unknown, files=("unlocked-8b-Q4_K_M.gguf",), revision="b" * 40)
+    lock = locked(replace(plan, artifacts=tuple(known if one == unknown else one for one in plan.artifacts)))
+    write(tmp_path, {"plan.json": plan_to_json(plan), "stackplan.lock": lock_text(lock)})
+    done = stackplan("render", "--plan", "plan.json", "--target", "llama.cpp", "--json", cwd=tmp_path)
+    assert (
+        "model = models/example-org/unlocked-8b-GGUF/unlocked-8b-Q4_K_M.gguf"
+        in json.loads(done.stdout)["llama.cpp/unlocked-8b.ini"]
+    )
 
 
 def test_scripts_can_be_run(saved: Path) -> None:

@@ -2,9 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from stackplan.plan import Plan
 
 
 def render(
@@ -14,32 +17,48 @@ def render(
     target: Annotated[
         str | None, typer.Option("--target", help="Targets, separated by commas; default: those of the plan's host.")
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder to write, replaced whole.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder to write, replaced whole; default: beside the plan.")
+    ] = None,
     templates: Annotated[Path | None, typer.Option("--templates", help="A folder with your own targets.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print {path: text} instead of writing.")] = False,
     names: Annotated[bool, typer.Option("--list", help="List the targets and stop.")] = False,
 ) -> None:
     """Write files for a saved plan: compose, gateways, scripts, units.
 
-    Your own targets are folders with a manifest.yaml and templates under ~/.config/stackplan/templates or --templates.
+    A lock beside the plan gives the names of its files. Without --out the targets are renewed in the plan's own folder
+    and the rest of it stays. Your own targets are folders with a manifest.yaml and templates under
+    ~/.config/stackplan/templates or --templates.
     """
-    from stackplan.deploy import write_tree  # noqa: PLC0415
+    from stackplan.deploy import is_tree, read_tree, write_tree  # noqa: PLC0415
     from stackplan.render import default_targets, render_plan, target_names  # noqa: PLC0415
-    from stackplan.render.saved_plan import read_plan  # noqa: PLC0415
     from stackplan.render.user_targets import find_user_targets  # noqa: PLC0415
 
     own = find_user_targets(templates)
     if names:
         typer.echo("\n".join([*target_names(), *sorted(own)]))
         return
-    plan = read_plan(plan_file)
+    plan = locked_plan(plan_file)
     chosen = tuple(filter(None, target.split(","))) if target is not None else default_targets(plan)
     files = render_plan(plan, chosen, own)
     if as_json:
         typer.echo(json.dumps(files, indent=2, ensure_ascii=False))
         return
     folder = out or plan_file.parent
-    write_tree(folder, files, executable=frozenset(path for path in files if path.endswith(".sh")))
+    kept = read_tree(folder) if out is None and is_tree(folder) else {}
+    scripts = frozenset(path for path in kept | files if path.endswith(".sh"))
+    write_tree(folder, kept | files, executable=scripts)
     for path in files:
         typer.echo(f"{folder / path}")
     typer.echo(f"{len(files)} files for {', '.join(chosen)}", err=True)
+
+
+def locked_plan(plan_file: Path) -> "Plan":
+    """The saved plan, with the file names and revisions of the lock beside it where there is one."""
+    from stackplan.cli.deployment import saved_lock  # noqa: PLC0415
+    from stackplan.lock import pinned_plan  # noqa: PLC0415
+    from stackplan.render.saved_plan import read_plan  # noqa: PLC0415
+
+    plan = read_plan(plan_file)
+    lock = saved_lock(plan_file.parent)
+    return pinned_plan(plan, lock.artifacts) if lock else plan
