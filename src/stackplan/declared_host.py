@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from stackplan.backends import backend_of
-from stackplan.device_catalog import DeviceFacts
+from stackplan.device_catalog import ASSUMED_RAM_BANDWIDTH, DeviceFacts
 from stackplan.hardware import Backend, Basis, Cpu, Device, Disk, Host, Pool, PoolKind, Reservation
 from stackplan.reservations import (
     DESKTOP,
@@ -18,9 +18,6 @@ from stackplan.reservations import (
 
 # The release that new machines carry when this was written (2026-11); older ones give the GPU less.
 _DECLARED_MACOS = 26
-
-# Two channels of DDR4-3200: what an ordinary desktop has at least. 8 bytes x 2 channels x 3200 MT/s.
-ASSUMED_RAM_BANDWIDTH = 51_200_000_000
 
 
 @dataclass(frozen=True, slots=True)

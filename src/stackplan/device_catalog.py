@@ -10,6 +10,9 @@ from difflib import get_close_matches
 
 from stackplan.units import GIB
 
+# Two channels of DDR4-3200, what an ordinary desktop has at least: 8 bytes x 2 channels x 3200 MT/s.
+ASSUMED_RAM_BANDWIDTH = 51_200_000_000
+
 # ECC takes 1/16 of GDDR6 and HBM2 memory (A6000 49140 -> 46068 MiB, P40 24576 -> 23040 MiB); board variants of one
 # name differ by more than this (RTX 3080 10/12 GB, RTX 4060 Ti 8/16 GB), so it tells them apart.
 _MEMORY_TOLERANCE = 0.10

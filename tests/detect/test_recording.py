@@ -29,6 +29,8 @@ PRIVATE = {
         "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
         "23 22 0:40 / /home/alice rw - nfs4 10.20.30.40:/exports/alice rw,addr=10.20.30.40\n"
         "24 22 0:41 / /media/alice/Backup rw - ext4 /dev/mapper/alicebox-vg rw\n"
+        "25 22 8:1 /srv/customer-acme/x /etc/hosts rw - ext4 /dev/sda1 rw\n"
+        "26 22 0:77 / /run/customer-acme rw - fuse.acme acme rw\n"
         "30 20 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"
     ),
     "/sys/fs/cgroup/user.slice/user-1000.slice/memory.max": "17179869184\n",
@@ -43,6 +45,7 @@ SECRETS = (
     "1000.slice",
     "serialsecret",
     "10.0.0.1",
+    "acme",
 )
 
 

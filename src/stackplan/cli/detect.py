@@ -21,6 +21,7 @@ def detect(
     replay: Annotated[
         Path | None, typer.Option("--replay", help="Read a recorded machine instead of this one.")
     ] = None,
+    idle: Annotated[bool, typer.Option("--idle", help="Show it as if no other program held memory.")] = False,
     measure_bandwidth: Annotated[
         bool, typer.Option("--measure-bandwidth", help="Measure the memory bandwidth (about 1 s) and keep it.")
     ] = False,
@@ -35,7 +36,13 @@ def detect(
     if measure_bandwidth:
         _measure()
     host = _recorded(record) if record else _replayed(replay) if replay else _detected()
-    typer.echo(_shown(host, as_json))
+    typer.echo(_shown(_idle(host) if idle else host, as_json))
+
+
+def _idle(host: Host) -> Host:
+    from stackplan.idle_host import idle_host  # noqa: PLC0415
+
+    return idle_host(host)
 
 
 def _shown(host: Host, as_json: bool) -> str:

@@ -72,13 +72,16 @@ def validate(
 def save(
     name: Annotated[str, typer.Argument(help="What to call this machine: letters, digits, '-', '.', '_'.")],
     stack: Annotated[str, typer.Option("--stack", help="The stack that it serves.")] = "everyday",
+    idle: Annotated[bool, typer.Option("--idle", help="Leave out what programs hold now.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a profile of that name.")] = False,
 ) -> None:
     """Save this machine as a profile in your own folder."""
     from stackplan.detect import detect_host  # noqa: PLC0415
+    from stackplan.idle_host import idle_host  # noqa: PLC0415
     from stackplan.profile import save_profile  # noqa: PLC0415
 
-    path = save_profile(name, detect_host(), stack=stack, replace=force)
+    host = idle_host(detect_host()) if idle else detect_host()
+    path = save_profile(name, host, stack=stack, replace=force)
     typer.echo(f"saved {path}; plan for it with `stackplan plan {name}`", err=True)
     typer.echo(str(Path(path)))
 

@@ -18,13 +18,10 @@ from stackplan.detect.storage import storage
 from stackplan.detect.surroundings import surroundings
 from stackplan.detect.windows import windows_devices
 from stackplan.detect.world import World
-from stackplan.device_catalog import DeviceCatalog
+from stackplan.device_catalog import ASSUMED_RAM_BANDWIDTH, DeviceCatalog
 from stackplan.errors import UserError
 from stackplan.hardware import Backend, Cpu, Device, Host, Pool
 from stackplan.units import format_bytes
-
-# Two channels of DDR4-3200: what an ordinary desktop has at least.
-ASSUMED_RAM_BANDWIDTH = 51_200_000_000
 
 
 def host_of(

@@ -9,13 +9,11 @@ from typing import Any
 
 from stackplan.detect.gpu import GpuReading, Holder, MemoryModel
 from stackplan.detect.nvidia_smi import smi_rows
+from stackplan.detect.pcie import link_bytes_per_second
 from stackplan.detect.tegra import Board, tegra_board
 from stackplan.detect.visibility import visible
 from stackplan.detect.world import World
 from stackplan.hardware import Backend
-
-# Usable MB/s of one lane, after encoding, by PCIe generation.
-_PCIE_LANE = {1: 250, 2: 500, 3: 985, 4: 1969, 5: 3938, 6: 7563}
 
 # FP32 units per multiprocessor by compute capability, major or exact (CUDA C++ Programming Guide).
 _CORES_PER_MULTIPROCESSOR = {
@@ -85,7 +83,7 @@ def _card(row: dict[str, Any], driver: str) -> GpuReading:
         compute_capability=row.get("compute_capability"),
         multiprocessors=_multiprocessors(row.get("cores"), row.get("compute_capability")),
         bandwidth_bytes_per_second=_bandwidth(row.get("memory_bus_bits"), row.get("memory_clock_mhz")),
-        pcie_bytes_per_second=_pcie(row.get("pcie_generation"), row.get("pcie_width")),
+        pcie_bytes_per_second=link_bytes_per_second(row.get("pcie_generation"), row.get("pcie_width")),
         display_attached=row.get("display_active"),
         driver=driver,
         holders=_holders(row.get("processes", [])),
@@ -160,11 +158,6 @@ def _multiprocessors(cores: int | None, capability: str | None) -> int | None:
 def _bandwidth(bus_bits: int | None, clock_mhz: int | None) -> int | None:
     """Two transfers a clock over the bus: 384 bit at 9751 MHz is 936 GB/s on an RTX 3090."""
     return bus_bits // 8 * clock_mhz * 2 * 10**6 if bus_bits and clock_mhz else None
-
-
-def _pcie(generation: int | None, width: int | None) -> int | None:
-    lane = _PCIE_LANE.get(generation or 0)
-    return lane * width * 10**6 if lane and width else None
 
 
 def _holders(rows: list[dict[str, Any]]) -> tuple[Holder, ...]:

@@ -57,13 +57,15 @@ def _query(world: World, program: str, fields: tuple[str, ...]) -> CommandResult
 def _complete(world: World, program: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Names and slices of ``-L``, memory of slices from the table, processes."""
     sliced = any(row["mig"] for row in rows)
-    if rows and not sliced:
+    if rows and not sliced and all(row["name"] for row in rows):
         return _with_processes(world, program, rows)
     listing = world.run((program, "-L"))
     table = world.run((program,))
     cards = parse_listing(listing.stdout)
-    rows = rows or parse_table(table.stdout) or [_row(index=index) for index in sorted(cards)]
+    drawn = parse_table(table.stdout)
+    rows = rows or drawn or [_row(index=index) for index in sorted(cards)]
     for row in rows:
+        row["name"] = row["name"] or next((other["name"] for other in drawn if other["index"] == row["index"]), "")
         card = cards.get(row["index"])
         if card is not None:
             row.update(name=card["name"], uuid=card["uuid"])

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from stackplan.detect.numbers import integer, key_values
+from stackplan.detect.pcie import generation_of, link_bytes_per_second
 from stackplan.detect.world import World
 
 _DRM = "/sys/class/drm"
@@ -14,9 +15,6 @@ CANNOT_COMPUTE = "integrated graphics of this age cannot compute; the CPU is use
 # First byte of device ids of graphics before Skylake (Linux include/drm/intel/pciids.h: Ivy Bridge 01, Haswell 04, 0a,
 # 0c, 0d, Valleyview 0f, Broadwell 16, Cherryview 22): no engine computes on them.
 _TOO_OLD = frozenset({"00", "01", "04", "0a", "0c", "0d", "0f", "16", "22"})
-
-# GT/s of a link -> usable MB/s of one lane after encoding.
-_LANE = {"2.5": 250, "5.0": 500, "8.0": 985, "16.0": 1969, "32.0": 3938, "64.0": 7563}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,5 @@ def _display(world: World, card: str, names: tuple[str, ...]) -> bool | None:
 
 def _link(world: World, folder: str) -> int | None:
     """The widest and fastest link of card and slot; an idle card lowers the current one."""
-    speed = (world.read_text(f"{folder}/max_link_speed") or "").split(" ")[0]
-    width = integer(world.read_text(f"{folder}/current_link_width"))
-    lane = _LANE.get(speed)
-    return lane * width * 10**6 if lane and width else None
+    generation = generation_of(world.read_text(f"{folder}/max_link_speed") or "")
+    return link_bytes_per_second(generation, integer(world.read_text(f"{folder}/current_link_width")))

@@ -8,6 +8,7 @@ from typing import Any
 
 from stackplan.detect.memory_modules import MemoryModule
 from stackplan.detect.redact import Redactor
+from stackplan.detect.storage import FILE_SYSTEMS
 from stackplan.detect.world import CommandResult, DiskUsage, MemoryCounters, World
 
 FORMAT = "stackplan-probe"
@@ -169,10 +170,21 @@ def _display_report(text: str) -> str:
 
 
 def _essential(path: str, text: str) -> str:
-    """``text`` without lines that nothing reads but that tell of the user: mounts are read, bind sources are not."""
-    if path != "/proc/cpuinfo":
-        return text
-    return "".join(line for line in text.splitlines(keepends=True) if not line.lower().startswith("serial"))
+    """``text`` without the lines that nothing reads but that tell of the machine: serial numbers, foreign mounts."""
+    if path == "/proc/cpuinfo":
+        return "".join(line for line in text.splitlines(keepends=True) if not line.lower().startswith("serial"))
+    if path == "/proc/self/mountinfo":
+        return "".join(f"{line}\n" for line in map(_mount, text.splitlines()) if line)
+    return text
+
+
+def _mount(line: str) -> str:
+    """A mount that detection reads; only of control groups it matters which part is mounted."""
+    left, _, right = line.partition(" - ")
+    fields, kind = left.split(), right.split(" ")[0]
+    if kind.startswith(("cgroup", "fuse.lxcfs")) or len(fields) < 5:
+        return line
+    return " ".join([*fields[:3], "/", *fields[4:6]]) + f" - {right}" if kind in FILE_SYSTEMS else ""
 
 
 def _scrubbed(value: Any, redactor: Redactor) -> Any:

@@ -13,6 +13,7 @@ _LOCAL = frozenset(
 )
 
 _PARTITION = re.compile(r"(?<=\d)p\d+$|(?<=[a-z])\d+$")
+FILE_SYSTEMS = _NETWORK | _MEMORY | _LOCAL
 # Disks of virtual machines call themselves rotating whatever they lie on.
 _VIRTUAL = ("/dev/vd", "/dev/xvd")
 
