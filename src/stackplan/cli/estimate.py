@@ -83,7 +83,7 @@ class Answers:
     """Answers requests, and reads each source and profile once."""
 
     def __init__(self) -> None:
-        self._sources: dict[tuple[str, str], Sized] = {}
+        self._sources: dict[tuple[str, str, str], Sized] = {}
         self._hosts: dict[str, tuple[Device, ...]] = {}
 
     def answer(self, request: Request) -> "Answer":
@@ -121,7 +121,7 @@ class Answers:
         """The request's source, read once."""
         from stackplan.cli.estimate_source import sized_source  # noqa: PLC0415
 
-        key = (request.source, request.quant)
+        key = (request.source, request.quant, request.engine)
         if key not in self._sources:
             self._sources[key] = sized_source(*key)
         return self._sources[key]

@@ -34,8 +34,8 @@ class Sized:
     embeds: bool = False
 
 
-def sized_source(source: str, quantisation: str) -> Sized:
-    """The model that ``source`` means, as ``quantisation`` ("" keeps what it has).
+def sized_source(source: str, quantisation: str, engine: str) -> Sized:
+    """The model that ``source`` means, as ``quantisation`` ("" keeps what it has), in a form that ``engine`` reads.
 
     A ``.json`` is a config, a ``.yaml`` a record of the catalog's schema, an id of the catalog one of its models, and
     everything else a GGUF: file, folder, repository or address. Raises UserError.
@@ -49,7 +49,7 @@ def sized_source(source: str, quantisation: str) -> Sized:
     if path.suffix in _YAML_ENDINGS:
         return _from_yaml(path, quantisation)
     if "/" not in source and path.suffix != ".gguf" and not path.exists():
-        return _from_catalog(_model(source), quantisation)
+        return _from_catalog(_model(source), quantisation, engine)
     return _from_repository(source, quantisation)
 
 
@@ -163,9 +163,9 @@ def _from_model_record(record: Any, quantisation: str) -> Sized:
     return _from_record(hyperparameters, quantisation or ("Q4_K_M" if "Q4_K_M" in offered else "BF16"))
 
 
-def _from_catalog(model: Model, quantisation: str) -> Sized:
-    """The catalog's artifact of that quantisation; unasked Q4_K_M, else the first GGUF, else the first."""
-    chosen = _artifact(model, quantisation)
+def _from_catalog(model: Model, quantisation: str, engine: str) -> Sized:
+    """The catalog's artifact of that quantisation; unasked Q4_K_M, else the engine's first."""
+    chosen = _artifact(model, quantisation, engine)
     if chosen is None:
         return _from_model_record(_record(model), quantisation)
     embeds = bool({"embed", "rerank"}.intersection(model.suits))
@@ -174,10 +174,12 @@ def _from_catalog(model: Model, quantisation: str) -> Sized:
     )
 
 
-def _artifact(model: Model, quantisation: str) -> Artifact | None:
-    files = sorted(model.artifacts, key=lambda artifact: artifact.format != "gguf")
+def _artifact(model: Model, quantisation: str, engine: str) -> Artifact | None:
+    """What ``engine`` reads comes first, then GGUF."""
+    files = sorted(model.artifacts, key=lambda artifact: (engine not in artifact.engines, artifact.format != "gguf"))
+    served = [artifact for artifact in files if engine in artifact.engines] or files
     wanted = quantisation or "Q4_K_M"
-    found = next((artifact for artifact in files if artifact.quantisation == wanted), None)
+    found = next((artifact for artifact in served if artifact.quantisation == wanted), None)
     if found is None and not quantisation and files:
         return files[0]
     return found
