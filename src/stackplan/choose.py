@@ -8,9 +8,19 @@ is within the gap to the best known choice goes to the solver, and its optimum i
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from stackplan.assess import Taken
 from stackplan.bases import Base, BaseFinder
-from stackplan.options import VALUE_PER_POINT, Column, Deployable, columns_of, empty_problem, swap_group
-from stackplan.problem import TIERS, Choice, NoChoice, Problem
+from stackplan.needs import RoleNeed
+from stackplan.options import (
+    VALUE_PER_POINT,
+    Column,
+    Deployable,
+    column_of,
+    columns_of,
+    empty_problem,
+    swap_group,
+)
+from stackplan.problem import TIERS, Choice, NoChoice, Problem, Tier
 from stackplan.solve import solve
 from stackplan.solve.lexicographic import best_value, requirement_reward
 from stackplan.solve.pricing import PriceList, prices
@@ -19,6 +29,8 @@ _SEEDS_PER_NEED = 3
 _ADDED_PER_ROUND = 60
 _CIRCLES = (0.002, 0.02, 1e9)
 _ROUNDS = 20
+_NEGLIGIBLE = 0.0005  # of the bound: further rounds of pricing cost more than a slightly wider final circle
+_ROUNDED = 0.5  # values are rounded to whole thousandths
 _TOLERANCE = 1.0  # thousandths of a utility point: what float prices may be off
 
 
@@ -32,14 +44,18 @@ class Chosen:
     offered: int
 
 
-@dataclass(frozen=True, slots=True)
+Amounts = tuple[tuple[str, int, int, int], ...]  # pool, fixed, per slot, kept while WARM and not loaded: bytes
+
+
+@dataclass(slots=True)
 class _Outline:
-    """A base in the units of prices: the most that each need could get of it, and the least that it takes."""
+    """A base in the units of prices: what each need gets of it at best, and what it takes at each context."""
 
     base: Base
-    values: tuple[tuple[str, int, float], ...]  # need, slots, value in HOT at the wished context
-    takes: tuple[tuple[str, int, int, int], ...]  # pool, fixed, per slot, kept when WARM
+    values: tuple[tuple[RoleNeed, float], ...]  # value in HOT at the wished context
+    least: Amounts
     group: str
+    curve: list[tuple[int, Taken, Amounts]] | None = None
 
 
 def choose(finder: BaseFinder, bases: Sequence[Base], *, partial: bool = False) -> Chosen:
@@ -60,18 +76,31 @@ def choose(finder: BaseFinder, bases: Sequence[Base], *, partial: bool = False) 
 def _priced(
     finder: BaseFinder, outlines: list[_Outline], columns: dict[str, Column], empty: Problem, reward: float
 ) -> PriceList | None:
-    """Prices at which nothing outside ``columns`` has a positive profit; grows ``columns`` on the way."""
+    """Prices at which what lies outside ``columns`` adds next to nothing; grows ``columns`` on the way.
+
+    The bound of the prices given covers what little the columns outside could still add.
+    """
     for _ in range(_ROUNDS):
         found = prices(_problem(empty, columns), reward)
         if found is None:
             return None
         fresh = _profitable(finder, outlines, found, _TOLERANCE)
         fresh = {name: column for name, column in fresh.items() if name not in columns}
-        if not fresh:
-            return found
+        missed = _most_added(found, fresh)
+        if missed <= _NEGLIGIBLE * abs(found.bound - found.reward * len(found.required)):
+            return replace(found, bound=found.bound + missed)
         best = sorted(fresh.values(), key=lambda column: (-_profit(found, column), column.candidate.id))
         columns |= {column.candidate.id: column for column in best[:_ADDED_PER_ROUND]}
     return None
+
+
+def _most_added(found: PriceList, fresh: dict[str, Column]) -> float:
+    """What columns outside could add together: for each need, the most profitable of those that serve it."""
+    best: dict[str, float] = {}
+    for column in fresh.values():
+        for need, gain in found.profits(column.candidate, column.offers).items():
+            best[need] = max(best.get(need, 0.0), gain)
+    return sum(best.values())
 
 
 def _worth_solving(
@@ -81,13 +110,12 @@ def _worth_solving(
 
     The best known choice is that of the columns nearest to being used; a wider circle is tried when they have none.
     """
+    earned = found.reward * len(found.required)
     for share in _CIRCLES:
-        near = {n: c for n, c in columns.items() if _profit(found, c) >= -share * abs(found.bound)}
+        near = {n: c for n, c in columns.items() if _profit(found, c) >= -share * abs(found.bound - earned)}
         known = best_value(_problem(empty, near))
         if known is not None and all(need.id in known.assignment for need in empty.needs if need.required):
-            served = found.reward * len(found.required)
-            least = known.value + served - found.bound - _TOLERANCE
-            return near | _profitable(finder, outlines, found, least)
+            return near | _profitable(finder, outlines, found, known.value + earned - found.bound - _TOLERANCE)
     return columns
 
 
@@ -95,55 +123,76 @@ def _profitable(finder: BaseFinder, outlines: list[_Outline], found: PriceList, 
     """Columns with an offer whose profit is above ``least``, with those offers only."""
     fresh: dict[str, Column] = {}
     for outline in outlines:
-        if max(_ceiling(outline, found, tier) for tier in TIERS) <= least:
-            continue
-        for column in columns_of(outline.base, finder):
-            gains = found.profits(column.candidate, column.offers)
-            offers = tuple(offer for offer in column.offers if gains[offer.need] > least)
-            if offers:
-                fresh[column.candidate.id] = replace(column, offers=offers)
+        for tier in TIERS:
+            if _gain(outline, found, tier, outline.least, None, finder) <= least:
+                continue
+            for context, taken, amounts in _curve(outline, finder):
+                if _gain(outline, found, tier, amounts, context, finder) > least:
+                    column = column_of(outline.base, context, taken, tier, finder)
+                    if column is not None and (kept := _gainful(column, found, least)):
+                        fresh[column.candidate.id] = kept
     return fresh
+
+
+def _gainful(column: Column, found: PriceList, least: float) -> Column | None:
+    gains = found.profits(column.candidate, column.offers)
+    offers = tuple(offer for offer in column.offers if gains[offer.need] > least)
+    return replace(column, offers=offers) if offers else None
 
 
 def _profit(found: PriceList, column: Column) -> float:
     return max(found.profits(column.candidate, column.offers).values())
 
 
-def _ceiling(outline: _Outline, found: PriceList, tier: str) -> float:
-    """No option of the outline's base in ``tier`` has a larger profit."""
-    parts = []
-    for need, slots, value in outline.values:
-        part = value - found.need_price(need)
-        for pool, fixed, per_slot, _ in outline.takes:
+def _gain(
+    outline: _Outline, found: PriceList, tier: Tier, amounts: Amounts, context: int | None, finder: BaseFinder
+) -> float:
+    """What an option of the outline may gain at most; with no ``context``, any option of it in ``tier``."""
+    rating = finder.rating
+    most, welcome = float("-inf"), 0.0
+    for need, best in outline.values:
+        part = best * rating.tier_factor(need, tier) + _ROUNDED - found.need_price(need.id)
+        if context is not None:
+            part -= best * rating.tier_factor(need, tier) * (1.0 - rating.context_factor(need, context))
+        for pool, fixed, per_slot, _ in amounts:
             unit = found.units[pool]
             if tier == "hot":
-                part -= (found.memory[pool] + found.hot_beside_cold[pool]) * (per_slot * slots // unit)
+                part -= (found.memory[pool] + found.hot_beside_cold[pool]) * (per_slot * need.slots // unit)
             else:
-                taken = fixed // unit + per_slot * slots // unit
-                part -= found.turn_price(tier, outline.group, pool, need) * taken
-        parts.append(part)
-    welcome = sum(max(0.0, part) for part in parts)
-    return welcome + min(0.0, max(parts)) - sum(_running(found, tier, take) for take in outline.takes)
+                price = found.turn_price(tier, outline.group, pool, need.id)
+                part -= price * (fixed // unit + per_slot * need.slots // unit)
+        most = max(most, part)
+        welcome += max(0.0, part)
+    return welcome + min(0.0, most) - _running(found, tier, amounts)
 
 
-def _running(found: PriceList, tier: str, take: tuple[str, int, int, int]) -> float:
-    pool, fixed, _, kept = take
-    unit = found.units[pool]
-    if tier == "hot":
-        return (found.memory[pool] + found.hot_beside_cold[pool]) * ((fixed + kept) // unit)
-    return found.memory[pool] * (kept // unit) if tier == "warm" else 0.0
+def _running(found: PriceList, tier: Tier, amounts: Amounts) -> float:
+    running = 0.0
+    for pool, fixed, _, kept in amounts:
+        unit = found.units[pool]
+        if tier == "hot":
+            running += (found.memory[pool] + found.hot_beside_cold[pool]) * ((fixed + kept) // unit)
+        elif tier == "warm":
+            running += found.memory[pool] * (kept // unit)
+    return running
+
+
+def _curve(outline: _Outline, finder: BaseFinder) -> list[tuple[int, Taken, Amounts]]:
+    if outline.curve is None:
+        curve = finder.curve(outline.base)
+        outline.curve = [(context, taken, _amounts(taken, finder)) for context, taken in curve]
+    return outline.curve
 
 
 def _outline(base: Base, finder: BaseFinder) -> _Outline:
-    values = []
-    for position, merit in base.merits:
-        need = finder.needs[position]
-        values.append((need.id, need.slots, merit * need.priority * VALUE_PER_POINT + 1.0))
-    takes = tuple(
-        (take.pool, take.fixed_bytes, take.per_slot_bytes, take.kept_bytes)
-        for take in base.least.for_tier("warm", finder.host)
-    )
-    return _Outline(base, tuple(values), takes, swap_group(base.placement))
+    needs = ((finder.needs[position], merit) for position, merit in base.merits)
+    values = tuple((need, merit * need.priority * VALUE_PER_POINT) for need, merit in needs)
+    return _Outline(base, values, _amounts(base.least, finder), swap_group(base.placement))
+
+
+def _amounts(taken: Taken, finder: BaseFinder) -> Amounts:
+    takes = taken.for_tier("warm", finder.host)
+    return tuple((take.pool, take.fixed_bytes, take.per_slot_bytes, take.kept_bytes) for take in takes)
 
 
 def _seeds(bases: Sequence[Base], finder: BaseFinder) -> Iterator[Column]:

@@ -62,7 +62,7 @@ def columns_of(base: Base, finder: BaseFinder) -> Iterator[Column]:
     """Every option of a base: each context that fits its place alone, in each tier."""
     for context, taken in finder.curve(base):
         for tier in TIERS:
-            column = _column(base, context, taken, tier, finder)
+            column = column_of(base, context, taken, tier, finder)
             if column is not None:
                 yield column
 
@@ -114,7 +114,8 @@ def _without_twins(artifacts: Iterable[Artifact]) -> Iterator[Artifact]:
             yield artifact
 
 
-def _column(base: Base, context: int, taken: Taken, tier: Tier, finder: BaseFinder) -> Column | None:
+def column_of(base: Base, context: int, taken: Taken, tier: Tier, finder: BaseFinder) -> Column | None:
+    """The option of a base at one context in one tier; None when no need would have it."""
     configuration = base.configuration(context)
     name = f"{configuration.name}|{tier}"
     memory = sum(pool.fixed_bytes + pool.per_slot_bytes for pool in taken.pools)

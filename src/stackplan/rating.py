@@ -31,6 +31,8 @@ class Rating:
     _wishes: dict[str, Wish] = field(default_factory=dict)
     _scores: dict[tuple[str, str], QualityScore] = field(default_factory=dict)
     _losses: dict[tuple[str, str], float] = field(default_factory=dict)
+    _contexts: dict[tuple[str, int], float] = field(default_factory=dict)
+    _tiers: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def merit(
         self, need: RoleNeed, model: Model, artifact: Artifact, kv_type: str, speed: SpeedEstimate | None
@@ -46,13 +48,19 @@ class Rating:
 
     def context_factor(self, need: RoleNeed, context_tokens: int) -> float:
         """Share of the merit that a context leaves."""
-        wish = self.wish(need)
-        return factors(wish, context_tokens, None, wish.tier)[0]
+        key = (need.id, context_tokens)
+        if key not in self._contexts:
+            wish = self.wish(need)
+            self._contexts[key] = factors(wish, context_tokens, None, wish.tier)[0]
+        return self._contexts[key]
 
     def tier_factor(self, need: RoleNeed, tier: Tier) -> float:
         """Share of the merit that a tier leaves."""
-        wish = self.wish(need)
-        return factors(wish, wish.context_wish_tokens, None, tier)[2]
+        key = (need.id, tier)
+        if key not in self._tiers:
+            wish = self.wish(need)
+            self._tiers[key] = factors(wish, wish.context_wish_tokens, None, tier)[2]
+        return self._tiers[key]
 
     def memory_factor(self, need: RoleNeed, memory_bytes: int) -> float:
         """Share of the merit that taking so much memory leaves; 1 unless the policy counts memory itself."""
