@@ -1,5 +1,6 @@
 """Compose files are read by docker compose itself; what it lets pass is checked here."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,12 @@ def test_docker_compose_accepts_base_and_overlays(contained: Plan, compose_binar
 def test_docker_compose_accepts_the_base_alone(contained: Plan, compose_binary: Path, tmp_path: Path) -> None:
     write(tmp_path, render_plan(contained, ["compose"]))
     assert accepts(compose_binary, tmp_path, "compose.yaml") == (0, "")
+
+
+def test_docker_compose_accepts_a_stack_of_nothing_but_the_gateway(compose_binary: Path, tmp_path: Path) -> None:
+    empty = replace(single_24gb(), instances=(), roles=(), artifacts=(), engines=(), fallbacks=())
+    write(tmp_path, render_plan(empty, ["compose"]))
+    assert accepts(compose_binary, tmp_path, *compose_files(empty)) == (0, "")
 
 
 def test_the_judge_refuses_a_broken_file(compose_binary: Path, tmp_path: Path) -> None:

@@ -100,6 +100,23 @@ def test_a_tier_may_be_written_in_capitals(plan: Plan) -> None:
     assert files == same
 
 
+def test_a_plan_that_serves_nothing_still_renders() -> None:
+    empty = replace(single_24gb(), instances=(), roles=(), artifacts=(), engines=(), fallbacks=())
+    files = everything(empty)
+    assert "compose.yaml" in files
+    assert not [path for path in files if path.startswith("ollama/")]
+
+
+def test_a_plan_edited_by_hand_is_refused_where_it_contradicts_itself() -> None:
+    plan = PLANS["dual-24gb"]
+    first = plan.instances[0]
+    wrong = replace(first, placement=replace(first.placement, split=(1.0,)))
+    with pytest.raises(UserError, match="1 shares for 2 devices"):
+        render_plan(replace(plan, instances=(wrong, *plan.instances[1:])))
+    with pytest.raises(UserError, match="is there twice"):
+        render_plan(replace(plan, roles=(*plan.roles, plan.roles[0])))
+
+
 def test_ports_are_refused_when_two_instances_want_one() -> None:
     plan = single_24gb()
     clashing = tuple(replace(one, port=8101) for one in plan.instances)

@@ -20,6 +20,10 @@ def check_references(plan: Plan) -> None:
     for user, kind, name in _uses(plan):
         if name not in known[kind]:
             raise _broken(f"{user} names the {kind} {name!r}, which the plan does not hold")
+    for instance in plan.instances:
+        shares, devices = instance.placement.split, instance.placement.devices
+        if shares and len(shares) != len(devices):
+            raise _broken(f"{instance.id} has {len(shares)} shares for {len(devices)} devices")
 
 
 def _uses(plan: Plan) -> Iterator[tuple[str, str, str]]:
