@@ -10,6 +10,7 @@ import pytest
 
 from stackplan.architecture import Architecture, Attention, Layer, WeightTable
 from stackplan.estimate.llama_cpp import Extras, Prepared, estimate, prepare
+from stackplan.estimate.overhead import residency
 from stackplan.hardware import Backend, Basis, Device
 from stackplan.serving import Estimate, Placement, Serving, Unestimable
 from stackplan.units import MIB
@@ -138,3 +139,37 @@ def test_checkpoints_copy_state_and_windows_per_slot(models):
 def test_nothing_is_served_in_no_tokens_or_by_no_slot(models):
     for serving in (Serving(0), Serving(8192, 0), Serving(8192, micro_batch_tokens=0)):
         assert isinstance(estimate(models["qwen3-8b", "Q4_K_M"], serving, Placement()), Unestimable)
+
+
+def resident_rows():
+    return accuracy.read("llama_cpp_resident.json.gz")["rows"]
+
+
+def argument(args: list[str], name: str, default: str) -> str:
+    return args[args.index(name) + 1] if name in args else default
+
+
+@pytest.mark.parametrize("row", resident_rows(), ids=lambda row: f"{row['model']} {row['args']}")
+def test_a_real_server_holds_no_more_than_its_residency(models, row):
+    args = row["args"].split()
+    embeds, batch = "--embeddings" in args, int(argument(args, "-ub", "512"))
+    serving = Serving(
+        context_tokens=int(argument(args, "-c", "0")),
+        slots=int(argument(args, "-np", "4")),
+        kv_unified="-kvu" in args or "-np" not in args,
+        kv_type_k=argument(args, "-ctk", "f16"),
+        kv_type_v=argument(args, "-ctv", "f16"),
+        micro_batch_tokens=batch,
+        batch_tokens=batch if embeds else max(2048, batch),
+        flash_attention=argument(args, "-fa", "auto"),
+        output_rows="batch" if embeds else "slots",
+    )
+    found = estimate(models[row["model"], row["quant"]], serving, CPU)
+    assert isinstance(found, Estimate)
+    held = residency(found.demand("cpu"), mapped="-lm" not in args, repacked="--no-repack" not in args)
+    libraries = 24 * MIB  # file pages of the program itself
+    assert row["proc"]["RssAnon"] <= held.anonymous_bytes
+    assert row["proc"]["RssFile"] <= held.mapped_bytes + libraries
+    if "--no-repack" in args:  # buffers are touched by the first request only
+        demand = found.demand("cpu")
+        assert row["proc"]["RssAnon"] >= demand.kv_bytes + demand.state_bytes

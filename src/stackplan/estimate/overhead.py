@@ -4,8 +4,10 @@ None of this is in llama.cpp's own breakdown: the driver's context, memory pools
 saved prompts. Figures are from logs of real runs, collected November 2026; docs/estimate.md lists them.
 """
 
+from dataclasses import dataclass
+
 from stackplan.hardware import Backend, Basis, Device
-from stackplan.serving import HOST, OverheadLine
+from stackplan.serving import HOST, Demand, OverheadLine
 from stackplan.units import MIB
 
 # CUDA: (total - free) before the first model byte, over 9 cards from 28 to 188 multiprocessors: 3.2 to 3.9 MiB each.
@@ -58,3 +60,25 @@ def host_lines(cache_ram_bytes: int, checkpoint_bytes: int) -> tuple[OverheadLin
     if checkpoint_bytes:
         lines.append(OverheadLine(HOST, "context checkpoints", checkpoint_bytes, Basis.DERIVED))
     return tuple(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Residency:
+    """Host memory by kind: ``anonymous_bytes`` must stay, ``mapped_bytes`` are file pages that may be evicted.
+
+    A process may show the sum of both. What must be free to serve at full speed is the demand's own total.
+    """
+
+    anonymous_bytes: int
+    mapped_bytes: int
+
+
+def residency(demand: Demand, *, mapped: bool = True, repacked: bool = True) -> Residency:
+    """How llama.cpp holds a host demand: at most these bytes of each kind.
+
+    With ``mapped`` weights (the default) and ``repacked`` ones (the default without a GPU), matrices exist a second
+    time in an anonymous buffer, CPU_REPACK; which ones depends on the CPU, so that all of them are assumed.
+    """
+    other = demand.total_bytes - demand.weights_bytes
+    copied = demand.weights_bytes if repacked or not mapped else 0
+    return Residency(other + copied, demand.weights_bytes if mapped else 0)
