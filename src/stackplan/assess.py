@@ -91,6 +91,10 @@ class HostAssessor:
         estimate = self.estimate(configuration, 1)
         if isinstance(estimate, Unestimable):
             return estimate
+        return self.taken(estimate)
+
+    def taken(self, estimate: Estimate) -> Taken:
+        """An estimate's bytes by pool; what it says of slots is as if it had one."""
         return Taken(tuple(_pool_taken(pool, demands) for pool, demands in sorted(self.by_pool(estimate).items())))
 
     def estimate(self, configuration: Configuration, slots: int) -> Estimate | Unestimable:

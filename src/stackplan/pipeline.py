@@ -1,0 +1,68 @@
+"""The stages in order: this is the program.
+
+    needs -> eligible models -> bases (what each way of running takes and is worth) -> choice -> plan
+
+Reading files and detecting come before (`world`), rendering, downloading and verifying after.
+"""
+
+from dataclasses import dataclass
+
+from stackplan.assemble import Frame, assemble
+from stackplan.assess import HostAssessor
+from stackplan.bases import BaseFinder
+from stackplan.catalog import Catalog
+from stackplan.choose import Chosen, choose
+from stackplan.estimate.speed_model import SpeedModel
+from stackplan.hardware import Host
+from stackplan.judgement_index import Judgement
+from stackplan.needs import needs_of
+from stackplan.options import served_models
+from stackplan.plan import Plan
+from stackplan.problem import Choice
+from stackplan.rating import Rating
+from stackplan.stack import Request
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything that planning rests on, read before it starts."""
+
+    profile: str
+    host: Host
+    request: Request
+    catalog: Catalog
+    judgement: Judgement
+    speed: SpeedModel
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan, or None with ``chosen`` telling the conflict; and what it was made of, for explanations."""
+
+    plan: Plan | None
+    chosen: Chosen
+    frame: Frame
+
+
+def plan_world(world: World) -> Planned:
+    """The best plan for a world. Pure: same world, same plan, byte for byte."""
+    request = world.request
+    needs = needs_of(request.stack, world.catalog)
+    assessor = HostAssessor.of(world.host, world.speed)
+    rating = Rating(request.policy, world.judgement.quality, world.judgement.quantisation)
+    finder = BaseFinder(world.host, needs, request.policy, assessor, rating)
+    served = list(served_models(needs, world.catalog, request.policy, finder.refusals))
+    bases = [base for one in served for base in finder.bases(one)]
+    chosen = choose(finder, bases, partial=request.policy.partial)
+    frame = Frame(
+        profile=world.profile,
+        stack=request.stack.id,
+        policy=request.policy.id,
+        gateway_port=request.stack.gateway_port,
+        catalog=world.catalog,
+        needs=needs,
+        refusals=tuple(finder.refusals),
+    )
+    answer = chosen.answer
+    plan = assemble(chosen, answer, frame, assessor, rating) if isinstance(answer, Choice) else None
+    return Planned(plan, chosen, frame)
