@@ -11,8 +11,8 @@ from tests.render.plans import PLANS, apple_unified, dual_24gb, jetson, mixed_de
 from stackplan.errors import UserError
 from stackplan.plan import Plan
 from stackplan.render import render_plan
-from stackplan.render.compose import compose_files
 from stackplan.render.names import check_image
+from stackplan.render.overlays import compose_files
 
 CONTAINED = sorted(name for name in PLANS if name != "apple-unified")
 RESTART_VALUES = {"no", "always", "on-failure", "unless-stopped"}

@@ -10,7 +10,7 @@ from tests.render.conftest import PLACEHOLDERS, run, write
 from tests.render.plans import PLANS, services_stack, single_24gb
 
 from stackplan.render import render_plan
-from stackplan.render.compose import compose_files
+from stackplan.render.overlays import compose_files
 
 SBIN = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 

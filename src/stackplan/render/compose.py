@@ -3,26 +3,23 @@
 from typing import Any
 
 from stackplan.errors import UserError
-from stackplan.hardware import Backend
 from stackplan.plan import Plan
 from stackplan.render.compose_services import bind, hardening, service, volumes_of
 from stackplan.render.devices import device_identity, device_index
 from stackplan.render.documents import to_yaml
 from stackplan.render.images import program_image, server_image
+from stackplan.render.overlays import BASE, overlay_name, overlay_names
 from stackplan.render.servers import (
     HOT,
     WARM,
     Server,
     has_unified_gpu,
     is_macos,
-    is_tegra,
     servers,
     slug,
     starts_with_tier,
 )
 
-BASE = "compose.yaml"
-OVERLAYS = {Backend.CUDA: "nvidia", Backend.ROCM: "amd", Backend.VULKAN: "vulkan", Backend.SYCL: "intel"}
 _DRI = "/dev/dri:/dev/dri"
 _KFD = "/dev/kfd:/dev/kfd"
 
@@ -40,24 +37,6 @@ def render(plan: Plan) -> dict[str, str]:
     for name in overlay_names(plan):
         files[f"compose.{name}.yaml"] = to_yaml({"services": _overlay(plan, planned, name)})
     return files
-
-
-def compose_files(plan: Plan) -> list[str]:
-    """The files that belong together on this host, in the order that ``docker compose -f`` needs."""
-    return [BASE, *(f"compose.{name}.yaml" for name in overlay_names(plan))]
-
-
-def overlay_names(plan: Plan) -> list[str]:
-    """The overlays that the plan's servers need, sorted; ``cpu`` where no server uses a device."""
-    names = {overlay_name(server) for server in servers(plan) if server.devices}
-    return sorted(names) or ["cpu"]
-
-
-def overlay_name(server: Server) -> str:
-    """The overlay that gives the server its devices."""
-    if server.devices and is_tegra(server.devices[0]):
-        return "jetson"
-    return OVERLAYS.get(server.backend, "cpu")
 
 
 def _base(plan: Plan, planned: tuple[Server, ...]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Target ``env``: ``.env.example`` with the names of what the user has to fill in, never a value that is secret."""
 
 from stackplan.plan import Plan
-from stackplan.render.compose import compose_files
 from stackplan.render.documents import HEADER
+from stackplan.render.overlays import compose_files
 from stackplan.render.servers import is_macos
 
 
