@@ -12,7 +12,7 @@ from stackplan.views.bars import PoolUse, legend, pool_use, stacked_bar
 from stackplan.views.colour import paint
 from stackplan.views.table import cell_width, column_widths, inert, pad, shorten, table, wrap
 
-_NARROWEST = 60
+_NARROWEST = 72
 _LONGEST_BAR, _SHORTEST_BAR, _SHORTEST_LABEL = 40, 8, 16
 _TIERS = ("hot", "warm", "cold")
 _TIER_STYLES = {"HOT": ("bold", "red"), "WARM": ("bold", "yellow"), "COLD": ("bold", "cyan")}
@@ -39,7 +39,7 @@ class Look:
 
 
 def plan_text(plan: Plan, *, colour: bool, width: int, ascii_only: bool = False, next_step: str | None = None) -> str:
-    """``plan`` for people, in lines of at most ``width`` columns (60 at least).
+    """``plan`` for people, in lines of at most ``width`` columns (72 at least).
 
     ``next_step`` replaces the command that is suggested at the end; "" suggests none.
     """

@@ -3,7 +3,6 @@
 Shared by the views of this package. Our own and not rich's, whose import costs more than drawing (docs/adr/0009).
 """
 
-import textwrap
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Sequence
 
@@ -72,5 +71,23 @@ def _row(line: Sequence[str], widths: Sequence[int], right: Collection[int], sty
 
 
 def wrap(text: str, width: int, *, first: str = " ", rest: str = "   ") -> list[str]:
-    """``text`` as lines of at most ``width`` letters; words that are longer are cut."""
-    return textwrap.wrap(inert(text), width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
+    """``text``, made inert, as lines of at most ``width`` cells; a word longer than a line is cut into pieces."""
+    lines, line = [], first
+    for word in _pieces(inert(text), width - max(cell_width(first), cell_width(rest))):
+        fresh = (not lines and line == first) or line == rest
+        joined = line + word if fresh else f"{line} {word}"
+        if fresh or cell_width(joined) <= width:
+            line = joined
+        else:
+            lines, line = [*lines, line], rest + word
+    return [*lines, line]
+
+
+def _pieces(text: str, width: int) -> Iterable[str]:
+    for word in text.split():
+        left = word
+        while cell_width(left) > width:
+            piece = shorten(left, width, ellipsis="")
+            yield piece
+            left = left[len(piece) :]
+        yield left
