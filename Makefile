@@ -1,5 +1,7 @@
 # The two commands of the README: `make apply` and `make test`. Both need only Python >= 3.11 and make.
-PYTHON ?= python3
+# The first Python of the list that is new enough; `make PYTHON=/path/to/python test` chooses another one.
+PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python3.14 python; do \
+  $$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$each && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.run-installed
@@ -7,8 +9,9 @@ DEV_STAMP := $(VENV)/.dev-installed
 # The programs that read what stackplan writes live apart: they need other versions of the same libraries.
 VALIDATORS := .venv-validators
 VALIDATORS_STAMP := $(VALIDATORS)/.installed
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: apply test test-slow lint accuracy bench lock clean
+.PHONY: apply test test-slow lint accuracy bench docs lock clean python
 
 apply: $(RUN_STAMP)
 	$(BIN)/stackplan apply
@@ -30,23 +33,33 @@ accuracy: $(DEV_STAMP)
 bench: $(DEV_STAMP)
 	$(BIN)/python bench/run.py
 
+docs: $(DEV_STAMP)
+	$(BIN)/python scripts/cli_reference.py
+
 lock: $(DEV_STAMP)
 	scripts/lock
 
-$(RUN_STAMP): requirements.lock pyproject.toml
+$(RUN_STAMP): requirements.lock pyproject.toml | python
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps -e .
 	@touch $@
 
 $(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
 	@touch $@
 
-$(VALIDATORS_STAMP): requirements-validators.lock
+$(VALIDATORS_STAMP): requirements-validators.lock | python
 	$(PYTHON) -m venv $(VALIDATORS)
-	$(VALIDATORS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-validators.lock
+	$(VALIDATORS)/bin/python -m pip install --quiet --require-hashes -r requirements-validators.lock
 	@touch $@
+
+python:
+	@test -n "$(PYTHON)" || { echo "stackplan needs Python 3.11 or newer; none was found on the PATH."; \
+	  echo "hint: install one, or name it: make PYTHON=/path/to/python3.12 apply"; exit 1; } >&2
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "stackplan needs Python 3.11 or newer; $(PYTHON) is not."; \
+	  echo "hint: name another one: make PYTHON=/path/to/python3.12 apply"; exit 1; } >&2
 
 clean:
 	rm -rf $(VENV) $(VALIDATORS) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
