@@ -28,6 +28,9 @@ class Assess(Protocol):
     def takes(self, configuration: Configuration) -> "Taken | Unestimable":
         """Bytes per pool as an affine function of slots."""
 
+    def slot_excess(self, configuration: Configuration, slots: int) -> dict[str, int]:
+        """Bytes by pool that each further slot adds beyond that line, where up to so many are asked."""
+
     def speed(self, configuration: Configuration) -> SpeedEstimate | None:
         """Tokens per second of one stream; None where that means nothing or nobody knows."""
 
@@ -96,6 +99,18 @@ class HostAssessor:
     def taken(self, estimate: Estimate) -> Taken:
         """An estimate's bytes by pool; what it says of slots is as if it had one."""
         return Taken(tuple(_pool_taken(pool, demands) for pool, demands in sorted(self.by_pool(estimate).items())))
+
+    def slot_excess(self, configuration: Configuration, slots: int) -> dict[str, int]:
+        """Bytes by pool that each slot beyond the first adds to buffers, on top of what `takes` says of a slot.
+
+        Buffers are convex in slots, so what the most slots exceed the line by, spread over them, covers every number.
+        """
+        one, most = self.estimate(configuration, 1), self.estimate(configuration, slots)
+        if slots < 2 or isinstance(one, Unestimable) or isinstance(most, Unestimable):
+            return {}
+        exact = {pool: sum(d.total_bytes for d in demands) for pool, demands in self.by_pool(most).items()}
+        line = {taken.pool: taken.fixed_bytes + taken.per_slot_bytes * slots for taken in self.taken(one).pools}
+        return {pool: max(0, -(-(exact[pool] - line[pool]) // (slots - 1))) for pool in line}
 
     def estimate(self, configuration: Configuration, slots: int) -> Estimate | Unestimable:
         """What the engine takes, place by place, with so many slots."""

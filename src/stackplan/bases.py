@@ -146,11 +146,22 @@ class BaseFinder:
         Part of a model in host memory stages its own tensors, so there each file is asked itself.
         """
         if not base.is_whole or base.artifact.weights is None:
-            return (self.assess.takes(base.configuration(context)) for context in base.contexts)
+            excess = self._excess(base)
+            return (_raised(self.assess.takes(base.configuration(context)), excess) for context in base.contexts)
         key = (base.served.key, base.served.vision, base.kv_type, base.placement)
         if key not in self._shapes:
-            self._shapes[key] = _filled(base.contexts, lambda context: self.assess.takes(base.configuration(context)))
+            excess = self._excess(base)
+            filled = _filled(base.contexts, lambda context: self.assess.takes(base.configuration(context)))
+            self._shapes[key] = {context: _raised(taken, excess) for context, taken in filled.items()}
         return (_with_weights_of(self._shapes[key][context], base.least) for context in base.contexts)
+
+    def _excess(self, base: Base) -> dict[str, int]:
+        """What slots beyond the first add to buffers, at the shortest or the longest context, whichever is more."""
+        slots = sum(need.slots for need in base.served.needs)
+        ends = [
+            self.assess.slot_excess(base.configuration(end), slots) for end in (base.contexts[0], base.contexts[-1])
+        ]
+        return {pool: max(end.get(pool, 0) for end in ends) for pool in {**ends[0], **ends[1]}}
 
     def _shortfall(self, taken: Taken) -> tuple[str, int] | None:
         """The pool that misses most, and how much, when one instance with one slot does not fit alone."""
@@ -266,6 +277,23 @@ def _best_files(served: Served, rating: Rating) -> list[Artifact]:
             kept.append(artifact)
             most = max(most, quality)
     return kept
+
+
+def _raised(taken: Taken | Unestimable, excess: dict[str, int]) -> Taken | Unestimable:
+    """The same with more for each slot beyond the first: one slot takes what it took."""
+    if isinstance(taken, Unestimable) or not any(excess.values()):
+        return taken
+    return Taken(
+        tuple(
+            PoolTaken(
+                pool.pool,
+                pool.fixed_bytes - excess.get(pool.pool, 0),
+                pool.per_slot_bytes + excess.get(pool.pool, 0),
+                pool.weights_bytes,
+            )
+            for pool in taken.pools
+        )
+    )
 
 
 def _with_weights_of(shape: Taken | Unestimable, own: Taken) -> Taken | Unestimable:

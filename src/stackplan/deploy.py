@@ -127,3 +127,15 @@ def _cannot_write(folder: Path, error: OSError) -> UserError:
     return UserError(
         f"cannot write {folder}: {reason}", hint="choose a place you may write with --out", slug="deploy-denied"
     )
+
+
+def write_file(path: Path, text: str, *, best_effort: bool = False) -> None:
+    """Replace one file whole or not at all. ``best_effort`` ignores a place that cannot be written (a cache)."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False, newline="") as file:
+            file.write(text)
+        Path(file.name).replace(path)
+    except OSError as error:
+        if not best_effort:
+            raise _cannot_write(path, error) from error

@@ -1,0 +1,62 @@
+"""``stackplan apply``: plan, and write everything needed to run the stack."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stackplan.cli import world as options
+from stackplan.cli.present import present, refuse
+from stackplan.errors import ExitCode
+from stackplan.pipeline import Planned, plan_world
+from stackplan.plan import plan_to_json
+
+
+def apply(
+    profile: options.ProfileArgument = None,
+    host: options.HostOption = None,
+    stack: options.StackOption = None,
+    catalog: options.CatalogOption = None,
+    settings: options.SetOption = None,
+    forbid: options.ForbidOption = None,
+    policy: options.PolicyOption = None,
+    headroom: options.HeadroomOption = None,
+    vram: options.VramOption = None,
+    ram: options.RamOption = None,
+    commercial: options.CommercialOption = False,
+    partial: options.PartialOption = False,
+    idle: options.IdleOption = False,
+    out: Annotated[Path, typer.Option("--out", help="The folder to write; replaced whole or not at all.")] = Path(
+        "deploy"
+    ),
+    target: Annotated[str | None, typer.Option("--target", help="Targets by name, comma separated.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+) -> None:
+    """Plan, and write everything needed to run the stack into one folder."""
+    planned = plan_world(options.read_world(options.asked_from(locals())))
+    if planned.plan is None:
+        refuse(planned, as_json=as_json)
+        raise typer.Exit(ExitCode.NO_PLAN)
+    count = _write(planned, out, target)
+    typer.echo(plan_to_json(planned.plan), nl=False) if as_json else present(planned, next_step=_next(out))
+    print(f"wrote {count} files to {out}", file=sys.stderr)
+
+
+def _write(planned: Planned, out: Path, target: str | None) -> int:
+    from stackplan.cli.deployment import current_lock  # noqa: PLC0415
+    from stackplan.deploy import write_tree  # noqa: PLC0415
+    from stackplan.lock import LOCK_NAME, lock_text  # noqa: PLC0415
+    from stackplan.render import default_targets, render_plan  # noqa: PLC0415
+
+    assert planned.plan is not None  # noqa: S101
+    targets = tuple(target.split(",")) if target else default_targets(planned.plan)
+    files = dict(render_plan(planned.plan, targets))
+    files[LOCK_NAME] = lock_text(current_lock(planned.plan, out))
+    write_tree(out, files)
+    return len(files)
+
+
+def _next(out: Path) -> str:
+    where = "" if out == Path("deploy") else f" --plan {out / 'plan.json'}"
+    return f"stackplan download --tier hot{where}"

@@ -1,0 +1,31 @@
+"""``stackplan schema``: the JSON schema of what stackplan writes."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from stackplan.errors import UserError
+
+NAMES = ("plan", "estimate", "host")
+
+
+def schema(name: Annotated[str, typer.Argument(help=f"One of {', '.join(NAMES)}.")]) -> None:
+    """Print the JSON schema of a plan, an estimate or a host."""
+    typer.echo(json.dumps(_schema(name), indent=2, ensure_ascii=False))
+
+
+def _schema(name: str) -> dict[str, Any]:
+    if name == "plan":
+        from stackplan.plan import plan_schema  # noqa: PLC0415
+
+        return plan_schema()
+    if name == "estimate":
+        from stackplan.views.estimate import estimate_schema  # noqa: PLC0415
+
+        return dict(estimate_schema())
+    if name == "host":
+        from stackplan.host_json import host_schema  # noqa: PLC0415
+
+        return dict(host_schema())
+    raise UserError(f"there is no schema {name!r}", hint=f"schemas: {', '.join(NAMES)}", slug="unknown-schema")

@@ -1,0 +1,237 @@
+"""What every verb that plans reads first: profile or machine, stack, policy, catalog; and what the user sets on top."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stackplan.errors import UserError
+from stackplan.hardware import Basis, Host, Reservation
+from stackplan.pipeline import World
+from stackplan.stack import Policy, Request, RoleRequest, Stack
+from stackplan.units import parse_bytes, parse_tokens
+
+ProfileArgument = Annotated[
+    str | None, typer.Argument(help="A profile or device, like rtx-3090-ti; none: this machine.")
+]
+HostOption = Annotated[Path | None, typer.Option("--host", help="Plan for the machine that this JSON describes.")]
+StackOption = Annotated[str | None, typer.Option("--stack", help="A stack's name, or a YAML file.")]
+CatalogOption = Annotated[Path | None, typer.Option("--catalog", help="A catalog folder that wins over the bundled.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="ROLE.FIELD=VALUE, like worker.context=32k or code.tier=hot.")
+]
+ForbidOption = Annotated[list[str] | None, typer.Option("--forbid", help="A model, family or lineage never to use.")]
+PolicyOption = Annotated[str | None, typer.Option("--policy", help="quality, balanced, speed or frugal.")]
+HeadroomOption = Annotated[
+    str | None, typer.Option("--headroom", help="Memory to leave free in every pool, like 1GiB.")
+]
+VramOption = Annotated[list[str] | None, typer.Option("--vram", help="POOL=SIZE: what a pool holds, like gpu0=20GiB.")]
+RamOption = Annotated[str | None, typer.Option("--ram", help="Host memory of a declared machine, like 64GiB.")]
+CommercialOption = Annotated[bool, typer.Option("--commercial", help="Only models whose licence allows business.")]
+PartialOption = Annotated[bool, typer.Option("--partial", help="Serve what can be served when not every role can.")]
+IdleOption = Annotated[bool, typer.Option("--idle", help="Plan as if no other program held memory of this machine.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The options of a planning verb, as given."""
+
+    profile: str | None = None
+    host: Path | None = None
+    stack: str | None = None
+    catalog: Path | None = None
+    settings: tuple[str, ...] = ()
+    forbid: tuple[str, ...] = ()
+    policy: str | None = None
+    headroom: str | None = None
+    vram: tuple[str, ...] = ()
+    ram: str | None = None
+    commercial: bool = False
+    partial: bool = False
+    idle: bool = False
+
+
+def read_world(asked: Asked) -> World:
+    """Everything that planning rests on. Raises UserError for anything that is not understood."""
+    from stackplan.catalog_files import catalog_folders  # noqa: PLC0415
+    from stackplan.catalog_index import load_catalog  # noqa: PLC0415
+    from stackplan.judgement_index import load_judgement  # noqa: PLC0415
+
+    folders = catalog_folders(asked.catalog)
+    name, host, stack_name, policy = _machine(asked)
+    catalog = load_catalog(folders)
+    judgement = load_judgement(folders)
+    stack = _stack(asked.stack or stack_name, catalog.roles)
+    stack = replace(stack, roles=tuple(_with_settings(stack.roles, asked.settings)))
+    if asked.policy is not None:
+        policy = _preset(asked.policy, judgement.presets)
+    policy = replace(
+        policy,
+        forbid=(*policy.forbid, *asked.forbid),
+        commercial=policy.commercial or asked.commercial,
+        partial=policy.partial or asked.partial,
+    )
+    return World(name, _adjusted(host, policy, asked), Request(stack, policy), catalog, judgement, _speed(folders))
+
+
+def _machine(asked: Asked) -> tuple[str, Host, str, Policy]:
+    ram = _size("--ram", asked.ram) if asked.ram else None
+    if asked.profile is not None and asked.host is not None:
+        raise UserError("a profile and --host are two machines", hint="give one of them", slug="bad-options")
+    if asked.profile is not None:
+        from stackplan.profile import load_profile  # noqa: PLC0415
+
+        profile = load_profile(asked.profile, ram_bytes=ram)
+        return profile.id, profile.host, profile.stack, profile.policy
+    if ram is not None:
+        raise UserError("--ram is for a declared machine", hint="name a profile or device too", slug="bad-options")
+    host = _described(asked.host) if asked.host else _detected(asked.idle)
+    return "", host, "everyday", Policy()
+
+
+def _described(path: Path) -> Host:
+    from stackplan.host_json import host_from_json  # noqa: PLC0415
+
+    try:
+        return host_from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        hint = "write one with: stackplan detect --json > machine.json"
+        raise UserError(f"{path} is not a machine's JSON: {error}", hint=hint, slug="bad-host") from error
+
+
+def _detected(idle: bool) -> Host:
+    from stackplan.detect import detect_host  # noqa: PLC0415
+    from stackplan.idle_host import idle_host  # noqa: PLC0415
+
+    host = detect_host()
+    return idle_host(host) if idle else host
+
+
+def _stack(name: str, roles: tuple[Any, ...]) -> Stack:
+    from stackplan.bundled import search_folders  # noqa: PLC0415
+    from stackplan.stack_yaml import load_stack  # noqa: PLC0415
+
+    if name.endswith((".yaml", ".yml")):
+        return load_stack(Path(name), roles)
+    known = {p.stem: p for f in reversed(search_folders("profiles")) for p in sorted((f / "stacks").glob("*.yaml"))}
+    if name not in known:
+        hint = f"stacks are {', '.join(sorted(known))}; or give a YAML file"
+        raise UserError(f"there is no stack {name!r}", hint=hint, slug="unknown-stack")
+    return load_stack(known[name], roles)
+
+
+def _preset(name: str, presets: Any) -> Policy:
+    if name not in presets:
+        hint = f"policies are {', '.join(sorted(presets))}"
+        raise UserError(f"there is no policy {name!r}", hint=hint, slug="unknown-policy")
+    preset: Policy = presets[name]
+    return preset
+
+
+def _speed(folders: tuple[Path, ...]) -> Any:
+    from stackplan.estimate.speed_model import speed_model  # noqa: PLC0415
+    from stackplan.speed_index import load_speed  # noqa: PLC0415
+
+    return speed_model(load_speed(folders))
+
+
+# What --set may change: the word users write -> field and reader.
+_FIELDS: dict[str, tuple[str, Any]] = {
+    "context": ("context_floor_tokens", parse_tokens),
+    "context-wish": ("context_wish_tokens", parse_tokens),
+    "tier": ("tier", str),
+    "model": ("model", str),
+    "quant": ("quantisation", str),
+    "engine": ("engine", str),
+    "kv": ("kv_type", str),
+    "device": ("device", str),
+    "slots": ("slots", int),
+    "count": ("count", int),
+    "port": ("port", int),
+    "priority": ("priority", float),
+    "required": ("required", lambda text: {"true": True, "yes": True, "false": False, "no": False}[text.lower()]),
+    "speed": ("speed_floor", float),
+    "speed-wish": ("speed_wish", float),
+    "quality": ("quality_floor", float),
+}
+
+
+def _with_settings(roles: tuple[RoleRequest, ...], settings: Iterable[str]) -> Iterable[RoleRequest]:
+    changed = {request.role: request for request in roles}
+    for setting in settings:
+        target, _, text = setting.partition("=")
+        role, _, field = target.partition(".")
+        if not text or not field:
+            raise UserError(f"--set {setting} is not ROLE.FIELD=VALUE", hint="like worker.context=32k", slug="bad-set")
+        if role not in changed:
+            hint = f"roles of this stack: {', '.join(changed)}"
+            raise UserError(f"--set {setting}: the stack has no role {role!r}", hint=hint, slug="bad-set")
+        changed[role] = _set(changed[role], field, text, setting)
+    return changed.values()
+
+
+def _set(request: RoleRequest, field: str, text: str, setting: str) -> RoleRequest:
+    known = _FIELDS.get(field.replace("_", "-"))
+    if known is None:
+        raise UserError(f"--set {setting}: no field {field!r}", hint=f"fields: {', '.join(_FIELDS)}", slug="bad-set")
+    try:
+        value = known[1](text)
+    except (ValueError, KeyError) as error:
+        hint = f"write it like {_example(field)}"
+        raise UserError(f"--set {setting}: {text!r} is no value of {field}", hint=hint, slug="bad-set") from error
+    if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
+        raise UserError(f"--set {setting}: must be greater than 0", hint=_example(field), slug="bad-set")
+    if field == "tier" and value not in {"hot", "warm", "cold"}:
+        raise UserError(f"--set {setting}: no such tier", hint="tiers are hot, warm and cold", slug="bad-set")
+    extra: dict[str, Any] = {"tier_pinned": True} if field == "tier" else {}
+    if field == "context":  # the user asks for this much, no less; the wish follows when it was smaller
+        extra["context_wish_tokens"] = max(value, request.context_wish_tokens or value)
+    return replace(request, **{known[0]: value}, **extra)
+
+
+def _example(field: str) -> str:
+    return {"tier": "hot", "context": "32k", "required": "false"}.get(field, "a number, or a name from the catalog")
+
+
+def _adjusted(host: Host, policy: Policy, asked: Asked) -> Host:
+    sizes = dict(policy.vram_override_bytes) | dict(_pool_size(text, host) for text in asked.vram)
+    headroom = _size("--headroom", asked.headroom) if asked.headroom else policy.headroom_bytes
+    pools = tuple(_pool(pool, sizes.get(pool.id), headroom) for pool in host.pools)
+    return replace(host, pools=pools)
+
+
+def _pool(pool: Any, size: int | None, headroom: int) -> Any:
+    if size is not None:
+        pool = replace(pool, capacity_bytes=size, unknown="")
+    if headroom:
+        line = Reservation("asked headroom", headroom, Basis.ASSUMED, "--headroom or the policy")
+        pool = replace(pool, reserved=(*pool.reserved, line))
+    return pool
+
+
+def _pool_size(text: str, host: Host) -> tuple[str, int]:
+    name, _, size = text.partition("=")
+    known = [pool.id for pool in host.pools]
+    if name not in known or not size:
+        raise UserError(f"--vram {text} is not POOL=SIZE", hint=f"pools here: {', '.join(known)}", slug="bad-size")
+    return name, _size("--vram", size)
+
+
+def _size(option: str, text: str) -> int:
+    try:
+        size = parse_bytes(text)
+    except ValueError as error:
+        raise UserError(f"{option}: {error}", hint=f"like {option} 20GiB", slug="bad-size") from error
+    if size <= 0:
+        raise UserError(f"{option} must be greater than 0", hint=f"like {option} 20GiB", slug="bad-size")
+    return size
+
+
+def asked_from(values: dict[str, Any]) -> Asked:
+    """The `Asked` of a verb's own parameters, by name; lists become tuples and None keeps the default."""
+    known = {field.name for field in fields(Asked)}
+    given: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items() if n in known}
+    return Asked(**{name: value for name, value in given.items() if value is not None})
