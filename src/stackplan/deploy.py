@@ -18,13 +18,15 @@ from stackplan.errors import UserError
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2  # linux/fs.h
 _MARK = ".stackplan-tree"
+# The user's own secrets: stackplan writes .env.example only, and never reads or loses this one.
+_USERS_OWN = ".env"
 
 
 def write_tree(folder: Path, files: Mapping[str, str], *, executable: frozenset[str] = frozenset()) -> None:
     """Replace ``folder`` by exactly ``files`` (relative path -> text).
 
-    A folder that stackplan did not write is never replaced. Raises UserError when that would happen, when the disk is
-    full or when the place cannot be written; what was there stays untouched.
+    The user's own ``.env`` stays. A folder that stackplan did not write is never replaced. Raises UserError when that
+    would happen, when the disk is full or when the place cannot be written; what was there stays untouched.
     """
     folder = folder.absolute()
     _recover(folder)
@@ -36,6 +38,7 @@ def write_tree(folder: Path, files: Mapping[str, str], *, executable: frozenset[
         raise _cannot_write(folder, error) from error
     try:
         _fill(staging, {**files, _MARK: "Written by stackplan; replaced whole by `stackplan apply`.\n"}, executable)
+        _carry_over(folder, staging)
         _exchange(staging, folder)
     except OSError as error:
         raise _cannot_write(folder, error) from error
@@ -50,7 +53,7 @@ def is_tree(folder: Path) -> bool:
 
 def read_tree(folder: Path) -> dict[str, str]:
     """Text of every file of a tree that `write_tree` wrote, by relative path."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != _MARK)
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in {_MARK, _USERS_OWN})
     return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in paths}
 
 
@@ -76,6 +79,12 @@ def _fill(staging: Path, files: Mapping[str, str], executable: frozenset[str]) -
             os.fsync(file.fileno())
         path.chmod(0o755 if name in executable or name.endswith(".sh") else 0o644)
     staging.chmod(0o755)
+
+
+def _carry_over(folder: Path, staging: Path) -> None:
+    own = folder / _USERS_OWN
+    if own.is_file():
+        shutil.copy2(own, staging / _USERS_OWN)  # with its mode: it holds secrets
 
 
 def _refuse_outside(name: str) -> None:
