@@ -136,7 +136,7 @@ def _instance(one: _Deployed, instance_id: str, assessor: HostAssessor) -> Insta
         kv_type=configuration.kv_type,
         slots=one.slots,
         tier=tier,
-        swap_group=swap_group(configuration.placement) if tier == "warm" else "",
+        swap_group=swap_group(configuration) if tier == "warm" else "",
         placement=configuration.placement,
         port=one.needs[0].port,
         mode=configuration.mode,
@@ -187,7 +187,7 @@ def _exact_candidate(one: _Deployed, assessor: HostAssessor) -> Candidate:
         Take(take.pool, take.fixed_bytes + take.per_slot_bytes, 0, take.kept_bytes)
         for take in taken.for_tier(one.deployable.tier, assessor.host)
     )
-    group = swap_group(one.configuration.placement) if one.deployable.tier == "warm" else ""
+    group = swap_group(one.configuration) if one.deployable.tier == "warm" else ""
     return Candidate(one.name, one.name, one.deployable.tier, takes, (), group)
 
 
@@ -244,7 +244,7 @@ def _role(need: RoleNeed, one: _Deployed, ids: dict[str, str], rating: Rating) -
         role=need.id,
         instance=ids[one.name],
         required=need.required,
-        priority=need.priority,
+        priority=float(need.priority),
         context_tokens=one.configuration.context_tokens,
         slots=need.slots,
         mode=need.role.mode,
@@ -279,8 +279,8 @@ def _by_count(pair: tuple[str, int]) -> tuple[int, str]:
 def _objective(choice: Choice) -> tuple[ObjectiveLevel, ...]:
     return (
         ObjectiveLevel("utility x priority", choice.value / 1000),
-        ObjectiveLevel("memory bytes", choice.memory_bytes),
-        ObjectiveLevel("disk bytes", choice.disk_bytes),
+        ObjectiveLevel("memory bytes", float(choice.memory_bytes)),
+        ObjectiveLevel("disk bytes", float(choice.disk_bytes)),
     )
 
 

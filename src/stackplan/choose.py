@@ -187,7 +187,7 @@ def _curve(outline: _Outline, finder: BaseFinder) -> list[tuple[int, Taken, Amou
 def _outline(base: Base, finder: BaseFinder) -> _Outline:
     needs = ((finder.needs[position], merit) for position, merit in base.merits)
     values = tuple((need, merit * need.priority * VALUE_PER_POINT) for need, merit in needs)
-    return _Outline(base, values, _amounts(base.least, finder), swap_group(base.placement))
+    return _Outline(base, values, _amounts(base.least, finder), swap_group(base.configuration(base.contexts[0])))
 
 
 def _amounts(taken: Taken, finder: BaseFinder) -> Amounts:

@@ -133,7 +133,7 @@ def column_of(base: Base, context: int, taken: Taken, tier: Tier, finder: BaseFi
             tier=tier,
             takes=taken.for_tier(tier, finder.host),
             files=((configuration.artifact.id, configuration.disk_bytes),),
-            swap_group=swap_group(configuration.placement) if tier == "warm" else "",
+            swap_group=swap_group(configuration) if tier == "warm" else "",
             lineage=configuration.model.lineage,
         ),
         deployable=Deployable(configuration, tier, taken, base.speed),
@@ -141,9 +141,9 @@ def column_of(base: Base, context: int, taken: Taken, tier: Tier, finder: BaseFi
     )
 
 
-def swap_group(placement: Placement) -> str:
-    """The place that WARM instances of a placement take turns in."""
-    return f"warm-{place_name(Placement(placement.devices))}"
+def swap_group(configuration: Configuration) -> str:
+    """Where WARM instances take turns: one place under one engine, since no engine makes another one let go."""
+    return f"warm-{configuration.engine}-{place_name(Placement(configuration.placement.devices))}"
 
 
 def _value(need: RoleNeed, merit: float, context: int, memory: int, tier: Tier, rating: Rating) -> int:

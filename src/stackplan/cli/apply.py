@@ -8,7 +8,7 @@ import typer
 
 from stackplan.cli import world as options
 from stackplan.cli.present import present, refuse
-from stackplan.errors import ExitCode
+from stackplan.errors import ExitCode, UserError
 from stackplan.pipeline import Planned, plan_world
 from stackplan.plan import plan_to_json
 
@@ -46,13 +46,17 @@ def apply(
 def _write(planned: Planned, out: Path, target: str | None) -> int:
     from stackplan.cli.deployment import current_lock  # noqa: PLC0415
     from stackplan.deploy import write_tree  # noqa: PLC0415
-    from stackplan.lock import LOCK_NAME, lock_text  # noqa: PLC0415
+    from stackplan.lock import LOCK_NAME, lock_of, lock_text  # noqa: PLC0415
     from stackplan.render import default_targets, render_plan  # noqa: PLC0415
 
     assert planned.plan is not None  # noqa: S101
     targets = tuple(target.split(",")) if target else default_targets(planned.plan)
     files = dict(render_plan(planned.plan, targets))
-    files[LOCK_NAME] = lock_text(current_lock(planned.plan, out))
+    try:
+        files[LOCK_NAME] = lock_text(current_lock(planned.plan, out))
+    except UserError as error:  # what cannot be read pins nothing; the new lock replaces it
+        print(f"note: {error.message}; it is written anew", file=sys.stderr)
+        files[LOCK_NAME] = lock_of(planned.plan)
     write_tree(out, files)
     return len(files)
 

@@ -34,10 +34,8 @@ class Row:
 
 
 def render(plan: Plan) -> dict[str, str]:
-    """Everything that Ollama servers of the plan need; nothing when the plan has none."""
+    """Everything that Ollama servers of the plan need; without any, scripts that say that there is nothing to pull."""
     chosen = [server for server in servers(plan) if server.engine == OLLAMA]
-    if not chosen:
-        return {}
     table = rows(plan)
     files = {f"ollama/pull.{kind}": render_template(f"ollama/pull.{kind}.j2", rows=table) for kind in ("sh", "ps1")}
     for role in _roles(plan):
