@@ -11,12 +11,16 @@ from stackplan.solve.search import fits, minimal_cover
 
 @dataclass(slots=True)
 class Exact:
-    """One problem under one deadline, and what was learnt on the way: ``covers`` that do not fit, levels ``held``."""
+    """One problem under one deadline, and what was learnt on the way: ``covers`` that do not fit, levels ``held``.
+
+    ``gap`` is the relative gap that an answer may have; 0 where the best is asked for.
+    """
 
     index: Indexed
     partial: bool
     deadline: float
     clock: Callable[[], float]
+    gap: float = 0.0
     covers: list[dict[str, str]] = field(default_factory=list)
     held: list[tuple[list[Term], str, float]] = field(default_factory=list)
 
@@ -25,7 +29,7 @@ class Exact:
         while True:
             programme = self._programme(cost)
             point = point_of(self.index, start) if start is not None else None
-            answer = minimise(programme, seconds=max(0.1, self.deadline - self.clock()), start=point)
+            answer = minimise(programme, seconds=max(0.1, self.deadline - self.clock()), start=point, gap=self.gap)
             assignment = assignment_of(self.index, answer)
             if not answer.values or fits(self.index.problem, assignment):
                 return answer
@@ -42,21 +46,26 @@ class Exact:
         for number, (terms, sense, right) in enumerate(self.held):
             programme.row(f"level {number} held", terms, sense, right)
         for number, cover in enumerate(self.covers):
-            cover_row(programme, f"together over budget {number}", cover)
+            cover_row(programme, self.index, f"together over budget {number}", cover)
         programme.cost = cost
         return programme
 
 
 def assignment_of(index: Indexed, answer: Answer) -> dict[str, str]:
-    """Which candidate serves each need in the solver's answer."""
-    return {offer.need: offer.candidate for offer in index.problem.offers if answer.values.get(serve(offer), 0.0) > 0.5}
+    """Which candidate serves each need in the solver's answer; merged needs get theirs in order of names."""
+    found: dict[str, str] = {}
+    for need, offers in index.by_need.items():
+        taken = sorted(offer.candidate for offer in offers if answer.values.get(serve(offer), 0.0) > 0.5)
+        found |= dict(zip(index.members.get(need, (need,)), taken, strict=False))
+    return found
 
 
 def point_of(index: Indexed, assignment: Mapping[str, str]) -> dict[str, float]:
     """The programme's columns at an assignment; slack columns are left for the solver to complete."""
     point: dict[str, float] = {}
-    for offer in index.problem.offers:
-        taken = assignment.get(offer.need) == offer.candidate
+    for offer in index.offers:
+        members = index.members.get(offer.need, (offer.need,))
+        taken = any(assignment.get(member) == offer.candidate for member in members)
         point[serve(offer)] = 1.0 if taken else 0.0
         point[run(offer.candidate)] = max(point.get(run(offer.candidate), 0.0), point[serve(offer)])
     for candidate in index.candidates.values():

@@ -28,35 +28,60 @@ _UNITS_PER_BUDGET = 32768
 
 @dataclass(frozen=True, slots=True)
 class Indexed:
-    """A problem with the look-ups that writing rows needs."""
+    """A problem with the look-ups that writing rows needs.
+
+    Needs that must differ and are otherwise alike (a pool of embedders) are one need here, served ``copies`` times:
+    six interchangeable needs would have 720 equal answers each. ``members`` names them by their first.
+    """
 
     problem: Problem
+    offers: tuple[Offer, ...]
     candidates: dict[str, Candidate]
     by_need: dict[str, tuple[Offer, ...]]
     by_candidate: dict[str, tuple[Offer, ...]]
     units: dict[str, int]
+    members: dict[str, tuple[str, ...]]
 
 
 def indexed(problem: Problem) -> Indexed:
     """The problem with its look-ups; candidates that nobody may use are left out."""
-    by_need: dict[str, list[Offer]] = {need.id: [] for need in problem.needs}
+    members = alike_needs(problem)
+    merged = {need for group in members.values() for need in group[1:]}
+    by_need: dict[str, list[Offer]] = {need.id: [] for need in problem.needs if need.id not in merged}
     by_candidate: dict[str, list[Offer]] = defaultdict(list)
-    for offer in problem.offers:
+    offers = tuple(offer for offer in problem.offers if offer.need not in merged)
+    for offer in offers:
         by_need[offer.need].append(offer)
         by_candidate[offer.candidate].append(offer)
     return Indexed(
         problem,
+        offers,
         {candidate.id: candidate for candidate in problem.candidates if candidate.id in by_candidate},
-        {need: tuple(offers) for need, offers in by_need.items()},
-        {candidate: tuple(offers) for candidate, offers in by_candidate.items()},
+        {need: tuple(found) for need, found in by_need.items()},
+        {candidate: tuple(found) for candidate, found in by_candidate.items()},
         {pool: _unit(budget) for pool, budget in problem.pools.items()},
+        members,
     )
+
+
+def alike_needs(problem: Problem) -> dict[str, tuple[str, ...]]:
+    """Groups of distinct needs that nothing else tells apart, by their first member."""
+    required = {need.id: need.required for need in problem.needs}
+    watched = {need for rule in problem.diversities for need in (rule.first, rule.second)}
+    offered: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
+    for offer in problem.offers:
+        offered[offer.need].append((offer.candidate, offer.value, offer.slots))
+    return {
+        group[0]: group
+        for group in problem.distinct
+        if not watched & set(group) and len({(required[need], tuple(offered[need])) for need in group}) == 1
+    }
 
 
 def formulate(index: Indexed, *, partial: bool = False) -> Programme:
     """All constraints, with no cost yet. ``partial`` lets required needs go unserved."""
     programme = Programme()
-    for offer in index.problem.offers:
+    for offer in index.offers:
         programme.column(serve(offer), integer=True)
     for candidate in index.candidates:
         programme.column(run(candidate))
@@ -71,9 +96,10 @@ def formulate(index: Indexed, *, partial: bool = False) -> Programme:
     return programme
 
 
-def cover_row(programme: Programme, name: str, cover: dict[str, str]) -> None:
+def cover_row(programme: Programme, index: Indexed, name: str, cover: dict[str, str]) -> None:
     """Forbid taking all offers of ``cover`` (need -> candidate) together."""
-    terms = [(f"serve|{need}|{candidate}", 1.0) for need, candidate in cover.items()]
+    first = {need: group[0] for group in index.members.values() for need in group}
+    terms = [(f"serve|{first.get(need, need)}|{candidate}", 1.0) for need, candidate in cover.items()]
     programme.row(name, terms, "L", len(terms) - 1.0)
 
 
@@ -87,12 +113,12 @@ def run(candidate: str) -> str:
     return f"run|{candidate}"
 
 
-def value_terms(problem: Problem) -> Iterator[Term]:
+def value_terms(index: Indexed) -> Iterator[Term]:
     """The second level: value of every offer, less diversity penalties."""
-    for offer in problem.offers:
+    for offer in index.offers:
         yield serve(offer), float(offer.value)
-    for rule in problem.diversities:
-        for lineage in _lineages(problem):
+    for rule in index.problem.diversities:
+        for lineage in _lineages(index.problem):
             yield _alike(rule.first, rule.second, lineage), -float(rule.penalty)
 
 
@@ -113,14 +139,15 @@ def disk_terms(index: Indexed) -> Iterator[Term]:
 
 
 def _need_rows(programme: Programme, index: Indexed, partial: bool) -> None:
-    for need in index.problem.needs:
-        sense = "E" if need.required and not partial else "L"
-        terms = [(serve(offer), 1.0) for offer in index.by_need[need.id]]
-        programme.row(f"role {need.id} served", terms, sense, 1.0)
+    required = {need.id for need in index.problem.needs if need.required}
+    for need, offers in index.by_need.items():
+        sense = "E" if need in required and not partial else "L"
+        times = len(index.members.get(need, (need,)))
+        programme.row(f"role {need} served", [(serve(offer), 1.0) for offer in offers], sense, float(times))
 
 
 def _link_rows(programme: Programme, index: Indexed) -> None:
-    for offer in index.problem.offers:
+    for offer in index.offers:
         programme.row(
             f"{offer.candidate} runs for {offer.need}",
             [(serve(offer), 1.0), (run(offer.candidate), -1.0)],
@@ -140,6 +167,8 @@ def _key_rows(programme: Programme, index: Indexed) -> None:
 
 def _distinct_rows(programme: Programme, index: Indexed) -> None:
     for group in index.problem.distinct:
+        if group[0] in index.members:
+            continue  # one instance of a key serves the merged need once
         by_key: dict[str, list[Term]] = defaultdict(list)
         for need in group:
             for offer in index.by_need.get(need, ()):
@@ -182,10 +211,11 @@ def _turn_column(
     chosen = {candidate.id: take for candidate, take in users}
     for need, offers in index.by_need.items():
         terms = [(serve(o), _units(index, chosen[o.candidate], o.slots)) for o in offers if o.candidate in chosen]
-        if terms:
+        if terms and need not in index.members:
             programme.row(f"{name} holds whoever serves {need}", [*terms, (name, -1.0)], "L", 0.0)
     for candidate, take in users:
-        if len(index.by_candidate[candidate.id]) > 1:
+        own = index.by_candidate[candidate.id]
+        if len(own) > 1 or own[0].need in index.members:
             terms = list(_candidate_terms(index, candidate, take))
             programme.row(f"{name} holds {candidate.id}", [*terms, (name, -1.0)], "L", 0.0)
     return name

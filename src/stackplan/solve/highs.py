@@ -15,7 +15,6 @@ _OPTIONS = (
     "threads = 1",
     "parallel = off",
     "random_seed = 0",
-    "mip_rel_gap = 0",
     "mip_abs_gap = 1e-7",
     "output_flag = true",
     "log_to_console = true",
@@ -54,12 +53,17 @@ class SolverError(RuntimeError):
     """HiGHS itself failed: a bug, not a property of the problem."""
 
 
-def minimise(programme: Programme, *, seconds: float, start: Mapping[str, float] | None = None) -> Answer:
-    """Minimise the programme within ``seconds``; ``start`` is a feasible point to begin from."""
+def minimise(
+    programme: Programme, *, seconds: float, start: Mapping[str, float] | None = None, gap: float = 0.0
+) -> Answer:
+    """Minimise the programme within ``seconds``; ``start`` is a feasible point to begin from.
+
+    An answer within the relative ``gap`` of the best counts as optimal; 0 asks for the best.
+    """
     with tempfile.TemporaryDirectory(prefix="stackplan-") as name:
         folder = Path(name)
         (folder / "model.mps").write_text(mps_text(programme), encoding="ascii")
-        options = "\n".join([*_OPTIONS, f"time_limit = {seconds:.3f}", ""])
+        options = "\n".join([*_OPTIONS, f"time_limit = {seconds:.3f}", f"mip_rel_gap = {gap!r}", ""])
         (folder / "options").write_text(options, encoding="ascii")
         arguments = [] if start is None else ["--read_solution_file", _write_start(folder, programme, start)]
         log = _run(folder, arguments, seconds)

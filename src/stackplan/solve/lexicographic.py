@@ -22,6 +22,7 @@ from stackplan.solve.formulation import (
     value_terms,
 )
 from stackplan.solve.highs import Answer, Termination
+from stackplan.solve.pricing import PriceList, prices, within
 from stackplan.solve.rows import mps_text
 from stackplan.solve.search import start_assignment
 from stackplan.solve.usage import memory_bytes, usage, value
@@ -29,6 +30,7 @@ from stackplan.units import MIB
 
 DEFAULT_SECONDS = 60.0
 _TIED_MIB = 8 / MIB
+_TIED_VALUE = 1.0  # thousandths of a point: what float prices may be off
 
 
 def solve(
@@ -43,23 +45,25 @@ def solve(
     ``partial`` serves as many required needs as can be instead of answering NoChoice. When time runs out the best
     choice known is given with its true bound and ``optimal`` False.
     """
-    index = indexed(undominated(problem))
-    start = start_assignment(index.problem)
-    exact = Exact(index, partial, clock() + seconds, clock)
-    terms = _value_with_requirements(index) if partial else list(value_terms(index.problem))
-    answer = exact.minimum(_negated(terms), start)
+    deadline = clock() + seconds
+    found, known = prices(problem, float(requirement_reward(problem))), start_assignment(problem)
+    reduced = undominated(_within_reach(problem, found, known))
+    index = indexed(reduced)
+    exact = Exact(index, partial, deadline, clock)
+    terms = _value_with_requirements(index) if partial else list(value_terms(index))
+    answer = exact.minimum(_negated(terms), start_assignment(reduced))
     if answer.termination is Termination.INFEASIBLE:
         return NoChoice(minimal_conflict(problem))
     if answer.termination is not Termination.OPTIMAL:
-        return _unproved(problem, index, answer, start)
-    assignment = _settled(exact, terms, assignment_of(index, answer))
+        return _unproved(problem, index, answer, known)
+    assignment = _settled(exact, found, assignment_of(index, answer))
     return _choice(problem, assignment, bound=value(problem, assignment), status="optimal")
 
 
-def best_value(problem: Problem, *, seconds: float = DEFAULT_SECONDS) -> Choice | None:
-    """The choice of most value, required needs first, ties left as they fall; None when time brings none."""
+def best_value(problem: Problem, *, gap: float = 0.002, seconds: float = DEFAULT_SECONDS) -> Choice | None:
+    """A choice of nearly the most value, required needs first; None when time brings none."""
     index = indexed(problem)
-    exact = Exact(index, True, time.monotonic() + seconds, time.monotonic)
+    exact = Exact(index, True, time.monotonic() + seconds, time.monotonic, gap=gap)
     answer = exact.minimum(_negated(_value_with_requirements(index)), start_assignment(problem))
     if not answer.values:
         return None
@@ -69,9 +73,22 @@ def best_value(problem: Problem, *, seconds: float = DEFAULT_SECONDS) -> Choice 
 
 def write_model(problem: Problem) -> str:
     """The value level as MPS with readable names, for any other solver; it minimises the negated value."""
-    programme = formulate(indexed(problem))
-    programme.cost = _negated(value_terms(problem))
+    index = indexed(problem)
+    programme = formulate(index)
+    programme.cost = _negated(value_terms(index))
     return mps_text(programme, readable=True)
+
+
+def _within_reach(problem: Problem, found: PriceList | None, known: Mapping[str, str] | None) -> Problem:
+    """The problem without what no choice at least as good as the known one could use."""
+    if found is None or known is None:
+        return problem
+    return within(problem, found, _earned(problem, known) - found.bound - _TIED_VALUE)
+
+
+def _earned(problem: Problem, assignment: Mapping[str, str]) -> float:
+    served = sum(1 for need in problem.needs if need.required and need.id in assignment)
+    return value(problem, assignment) + float(requirement_reward(problem)) * served
 
 
 def requirement_reward(problem: Problem) -> int:
@@ -84,30 +101,35 @@ def requirement_reward(problem: Problem) -> int:
 
 def _value_with_requirements(index: Indexed) -> list[Term]:
     """Value, with each required need worth more than all values together: the first level folded in exactly."""
-    offers = index.problem.offers
     reward = requirement_reward(index.problem)
     required = {need.id for need in index.problem.needs if need.required}
-    extra = [(serve(offer), float(reward)) for offer in offers if offer.need in required]
-    return [*value_terms(index.problem), *extra]
+    extra = [(serve(offer), float(reward)) for offer in index.offers if offer.need in required]
+    return [*value_terms(index), *extra]
 
 
-def _settled(exact: Exact, values: list[Term], assignment: dict[str, str]) -> dict[str, str]:
-    """Ties broken: fewest bytes in memory, then on disk, then the first names; each held before the next."""
+def _settled(exact: Exact, found: PriceList | None, assignment: dict[str, str]) -> dict[str, str]:
+    """Ties broken: fewest bytes in memory, then on disk, then the first names; each held before the next.
+
+    Only what a choice of the same value could use takes part.
+    """
+    index = indexed(_within_reach(exact.index.problem, found, assignment))
+    ties = Exact(index, exact.partial, exact.deadline, exact.clock, covers=list(exact.covers))
+    values = _value_with_requirements(index) if exact.partial else list(value_terms(index))
     best = assignment
-    exact.hold(values, "G", best, -0.5)
-    for terms in (list(memory_terms(exact.index)), list(disk_terms(exact.index)), _name_terms(exact.index)):
-        answer = exact.minimum(_summed(terms), best)
+    ties.hold(values, "G", best, -0.5)
+    for terms in (list(memory_terms(index)), list(disk_terms(index)), _name_terms(index)):
+        answer = ties.minimum(_summed(terms), best)
         if not answer.values:
             break
-        best = assignment_of(exact.index, answer)
-        exact.hold(terms, "L", best, _TIED_MIB)
+        best = assignment_of(index, answer)
+        ties.hold(terms, "L", best, _TIED_MIB)
     return best
 
 
 def _name_terms(index: Indexed) -> list[Term]:
     """Ranks of names: every need prefers the alphabetically first candidate."""
     ranks = {candidate: rank for rank, candidate in enumerate(sorted(index.candidates))}
-    return [(serve(offer), float(ranks[offer.candidate])) for offer in index.problem.offers]
+    return [(serve(offer), float(ranks[offer.candidate])) for offer in index.offers]
 
 
 def _unproved(problem: Problem, index: Indexed, answer: Answer, start: Mapping[str, str] | None) -> Choice | NoChoice:

@@ -8,10 +8,10 @@ Wolsey, Integer Programming, 2nd ed. (2020), section 7.6. tests/solve/test_prici
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stackplan.problem import Candidate, Offer, Problem
-from stackplan.solve.formulation import Indexed, formulate, indexed, value_terms
+from stackplan.solve.formulation import Indexed, alike_needs, formulate, indexed, value_terms
 from stackplan.solve.highs import relax
 
 _SECONDS = 20.0
@@ -83,17 +83,33 @@ def prices(problem: Problem, reward: float) -> PriceList | None:
     """Prices of the problem's linear relaxation, in which serving a required need earns ``reward`` on top."""
     index = indexed(problem)
     programme = formulate(index, partial=True)
-    programme.cost = {column: -value for column, value in _summed(index, reward).items()}
+    programme.cost = {column: -value for column, value in _value_columns(index, reward).items()}
     found = relax(programme, seconds=_SECONDS)
     return None if found is None else _listed(index, -found.objective, found.rows, reward)
 
 
-def _summed(index: Indexed, reward: float) -> dict[str, float]:
+def within(problem: Problem, found: PriceList, least: float) -> Problem:
+    """The problem with only the offers whose profit is at least ``least``, and their candidates."""
+    own: dict[str, list[Offer]] = defaultdict(list)
+    for offer in problem.offers:
+        own[offer.candidate].append(offer)
+    first = {need: group[0] for group in alike_needs(problem).values() for need in group}
+    kept: set[tuple[str, str]] = set()
+    for candidate in problem.candidates:
+        offers = tuple(offer for offer in own[candidate.id] if first.get(offer.need, offer.need) == offer.need)
+        kept |= {(need, candidate.id) for need, gain in found.profits(candidate, offers).items() if gain >= least}
+    chosen = tuple(o for o in problem.offers if (first.get(o.need, o.need), o.candidate) in kept)
+    used = {offer.candidate for offer in chosen}
+    candidates = tuple(candidate for candidate in problem.candidates if candidate.id in used)
+    return replace(problem, candidates=candidates, offers=chosen)
+
+
+def _value_columns(index: Indexed, reward: float) -> dict[str, float]:
     required = {need.id for need in index.problem.needs if need.required}
     total: dict[str, float] = defaultdict(float)
-    for column, value in value_terms(index.problem):
+    for column, value in value_terms(index):
         total[column] += value
-    for offer in index.problem.offers:
+    for offer in index.offers:
         if offer.need in required:
             total[f"serve|{offer.need}|{offer.candidate}"] += reward
     return total
@@ -106,6 +122,8 @@ def _listed(index: Indexed, bound: float, duals: Mapping[str, float], reward: fl
     groups = {c.swap_group for c in index.candidates.values() if c.tier == "warm"}
     keys = {candidate.key for candidate in index.candidates.values()}
     lineages = {candidate.lineage for candidate in index.candidates.values()}
+
+    first = {need: group[0] for group in index.members.values() for need in group}
 
     def price(row: str) -> float:
         return max(0.0, -duals.get(row, 0.0))
@@ -131,7 +149,7 @@ def _listed(index: Indexed, bound: float, duals: Mapping[str, float], reward: fl
     return PriceList(
         bound=bound,
         units=index.units,
-        need={need: price(f"role {need} served") for need in needs},
+        need={need: price(f"role {first.get(need, need)} served") for need in needs},
         memory={pool: price(f"{pool} memory") for pool in pools},
         hot_beside_cold={pool: price(f"{pool} memory with a COLD instance") for pool in pools},
         turn=turn,
