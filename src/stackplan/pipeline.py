@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from stackplan.assemble import Frame, assemble
 from stackplan.assess import HostAssessor
-from stackplan.bases import BaseFinder
+from stackplan.bases import Base, BaseFinder
 from stackplan.catalog import Catalog
 from stackplan.choose import Chosen, choose
 from stackplan.estimate.speed_model import SpeedModel
@@ -36,33 +36,54 @@ class World:
 
 
 @dataclass(frozen=True, slots=True)
+class Space:
+    """Every way to serve every need of a world, before anything is chosen."""
+
+    world: World
+    finder: BaseFinder
+    assessor: HostAssessor
+    bases: tuple[Base, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
     """A plan, or None with ``chosen`` telling the conflict; and what it was made of, for explanations."""
 
     plan: Plan | None
     chosen: Chosen
     frame: Frame
+    space: Space
 
 
 def plan_world(world: World) -> Planned:
     """The best plan for a world. Pure: same world, same plan, byte for byte."""
+    return best_of(space_of(world))
+
+
+def space_of(world: World) -> Space:
+    """The space of a world; what was refused on the way is in ``finder.refusals``."""
     request = world.request
     needs = needs_of(request.stack, world.catalog)
     assessor = HostAssessor.of(world.host, world.speed)
     rating = Rating(request.policy, world.judgement.quality, world.judgement.quantisation)
     finder = BaseFinder(world.host, needs, request.policy, assessor, rating)
     served = list(served_models(needs, world.catalog, request.policy, finder.refusals))
-    bases = [base for one in served for base in finder.bases(one)]
-    chosen = choose(finder, bases, partial=request.policy.partial)
+    return Space(world, finder, assessor, tuple(base for one in served for base in finder.bases(one)))
+
+
+def best_of(space: Space) -> Planned:
+    """The best plan of a space."""
+    world, request, finder = space.world, space.world.request, space.finder
+    chosen = choose(finder, space.bases, partial=request.policy.partial)
     frame = Frame(
         profile=world.profile,
         stack=request.stack.id,
         policy=request.policy.id,
         gateway_port=request.stack.gateway_port,
         catalog=world.catalog,
-        needs=needs,
+        needs=finder.needs,
         refusals=tuple(finder.refusals),
     )
     answer = chosen.answer
-    plan = assemble(chosen, answer, frame, assessor, rating) if isinstance(answer, Choice) else None
-    return Planned(plan, chosen, frame)
+    plan = assemble(chosen, answer, frame, space.assessor, finder.rating) if isinstance(answer, Choice) else None
+    return Planned(plan, chosen, frame, space)
