@@ -39,6 +39,12 @@ class LockedFile:
         """What the content is checked against; also the name that the hub's cache gives to the content."""
         return self.sha256 or self.git_sha1
 
+    @property
+    def is_projector(self) -> bool:
+        """Whether this is a GGUF vision projector, which llama.cpp's converters name mmproj."""
+        name = self.path.rpartition("/")[2].lower()
+        return name.startswith("mmproj") and name.endswith(".gguf")
+
 
 @dataclass(frozen=True, slots=True)
 class LockedArtifact:
@@ -72,8 +78,12 @@ class LockedArtifact:
     @property
     def weight_files(self) -> tuple[str, ...]:
         """The files that hold weights, in order; without projectors, configurations and tokenizers."""
-        names = (file.path for file in self.files if file.path.endswith(_WEIGHT_ENDINGS))
-        return tuple(name for name in names if not name.rpartition("/")[2].startswith("mmproj"))
+        return tuple(file.path for file in self.files if file.path.endswith(_WEIGHT_ENDINGS) and not file.is_projector)
+
+    @property
+    def projector_file(self) -> str:
+        """The vision projector among the files, "" without one."""
+        return next((file.path for file in self.files if file.is_projector), "")
 
     @property
     def unpinned(self) -> tuple[str, ...]:
@@ -183,6 +193,7 @@ def _pinned(artifact: PlannedArtifact, pin: LockedArtifact | None) -> PlannedArt
         files=weights or artifact.files,
         revision=pin.revision or artifact.revision,
         sha256=sums[weights[0]] if len(weights) == 1 else artifact.sha256,
+        projector_file=artifact.projector_file or pin.projector_file,
     )
 
 

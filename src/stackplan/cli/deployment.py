@@ -4,10 +4,12 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from stackplan.deploy import is_tree, read_tree, write_tree
+from stackplan.download.obstacle import Patience
 from stackplan.download.places import Places, check_safe, models_folder
 from stackplan.download.wanted import Pull
 from stackplan.errors import UserError
-from stackplan.lock import LOCK_NAME, Lock, LockedArtifact, locked, read_lock
+from stackplan.lock import LOCK_NAME, Lock, LockedArtifact, lock_text, locked, read_lock
 from stackplan.plan import Plan
 
 _LARGEST_LOCK_BYTES = 128 * 1024**2
@@ -67,3 +69,72 @@ def places(models: Path | None) -> Places:
     from huggingface_hub import constants  # noqa: PLC0415
 
     return Places(models_folder(models), Path(constants.HF_HUB_CACHE).absolute())
+
+
+def save_lock(folder: Path, before: Plan, lock: Lock) -> bool:
+    """Write the lock beside the plan, and everything that was rendered from the plan ``before`` again from the lock.
+
+    The folder changes whole or not at all. False when nothing changed.
+    """
+    if not is_tree(folder):
+        return _replace_file(folder / LOCK_NAME, lock_text(lock))
+    old = read_tree(folder)
+    files = {**_rendered_again(old, before, lock.plan), LOCK_NAME: lock_text(lock)}
+    if files != old:
+        write_tree(folder, files)
+    return files != old
+
+
+def _rendered_again(files: dict[str, str], before: Plan, after: Plan) -> dict[str, str]:
+    """``files`` with every target that was rendered from ``before``, unchanged since, rendered from ``after``."""
+    from stackplan.render import render_plan, target_names  # noqa: PLC0415
+
+    result = dict(files)
+    for name in target_names():
+        try:
+            old = render_plan(before, [name])
+        except UserError:
+            continue  # this host has no such target
+        if old and all(files.get(path) == text for path, text in old.items()):
+            result = {path: text for path, text in result.items() if path not in old} | render_plan(after, [name])
+    return result
+
+
+def _replace_file(path: Path, text: str) -> bool:
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return False
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with fresh.open("w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        reason = error.strerror or str(error)
+        raise UserError(f"cannot write {path}: {reason}", hint="use a plan elsewhere", slug="cannot-write") from error
+    return True
+
+
+def patience(environment: Mapping[str, str] = os.environ) -> Patience:
+    """How long servers are waited for: STACKPLAN_TRIES, STACKPLAN_RETRY_SECONDS, HF_HUB_DOWNLOAD_TIMEOUT."""
+    default = Patience()
+    return Patience(
+        tries=int(_number(environment, "STACKPLAN_TRIES", default.tries)),
+        pause_seconds=_number(environment, "STACKPLAN_RETRY_SECONDS", default.pause_seconds),
+        silence_seconds=_number(environment, "HF_HUB_DOWNLOAD_TIMEOUT", default.silence_seconds),
+    )
+
+
+def _number(environment: Mapping[str, str], name: str, default: float) -> float:
+    text = environment.get(name, "")
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 10**6:
+        raise UserError(f"{name} is {text[:40]!r}, not a number", hint="unset or correct it", slug="bad-number")
+    return value

@@ -79,34 +79,39 @@ def wanted_files(artifact: LockedArtifact, item: Wanted) -> tuple[LockedFile, ..
     """The files of the artifact that the plan uses: a projector only if something looks at images."""
     if item.pull is not None:
         return ()
-    return tuple(file for file in artifact.files if item.projector or not is_projector(file))
+    return tuple(file for file in artifact.files if item.projector or not file.is_projector)
 
 
-def is_projector(file: LockedFile) -> bool:
-    """Whether the file is a GGUF vision projector, which llama.cpp's converters name mmproj."""
-    name = file.path.rpartition("/")[2].lower()
-    return name.startswith("mmproj") and name.endswith(".gguf")
+def disk_budgets(
+    previews: Iterable[Preview], store: Path, ollama: Path, *, links: bool = True
+) -> tuple[DiskBudget, ...]:
+    """What each file system is to take: new files in ``store``, copies where a cache cannot be linked.
 
-
-def disk_budgets(previews: Iterable[Preview], places: Places, ollama: Path) -> tuple[DiskBudget, ...]:
-    """What each file system is to take. Ollama's models count where ``ollama`` says that they are kept."""
-    store = store_folder(places)
+    Ollama's models count where ``ollama`` says that they are kept. ``links`` tells whether the shared cache can be
+    linked into the models folder.
+    """
     demands: list[tuple[Path, int]] = []
     for one in previews:
-        demands.append((ollama if one.wanted.pull else store, one.missing_bytes))
-        if not one.wanted.pull and device_of(store) != device_of(places.models):
-            absent = sum(file.size_bytes or 0 for file in one.files if file.state is not State.PRESENT)
-            demands.append((places.models, absent))
+        if one.wanted.pull:
+            demands.append((ollama, one.missing_bytes))
+            continue
+        copied = 0 if links else sum(file.size_bytes or 0 for file in one.files if file.state is State.CACHED)
+        demands.append((store, one.missing_bytes + copied))
     return budgets(demands)
 
 
-def store_folder(places: Places) -> Path:
+def store_folder(places: Places, *, links: bool) -> Path:
     """The cache that takes new files: the shared one if it can be linked from the models folder, else our own.
 
     A link costs nothing where both are on one file system; elsewhere every file would be kept twice.
     """
     shared, own = places.caches
-    return shared if is_writable(shared) and device_of(shared) == device_of(places.models) else own
+    return shared if links and is_writable(shared) else own
+
+
+def may_link(places: Places) -> bool:
+    """Whether the shared cache and the models folder are on one file system, as far as looking tells."""
+    return device_of(places.cache) == device_of(places.models)
 
 
 def _preview(artifact: LockedArtifact, item: Wanted, places: Places) -> Preview:
@@ -129,7 +134,7 @@ def _file_preview(artifact: LockedArtifact, file: LockedFile, places: Places) ->
 
 
 def _guess(artifact: LockedArtifact, file: LockedFile) -> int | None:
-    if is_projector(file):
+    if file.is_projector:
         return artifact.planned_projector_bytes or None
     return artifact.planned_bytes if artifact.weight_files == (file.path,) else None
 

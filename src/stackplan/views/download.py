@@ -1,10 +1,13 @@
 """Downloads as text and as plain data: what would be fetched, what was, what failed and why."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 from stackplan.download.disk import DiskBudget
+from stackplan.download.obstacle import Failed
 from stackplan.download.preview import FilePreview, Preview, State
+from stackplan.download.run import Outcome, Ready
 from stackplan.units import format_bytes
 
 
@@ -87,3 +90,34 @@ def _disk_data(disk: DiskBudget) -> dict[str, Any]:
         "free_bytes": disk.free_bytes,
         "short_bytes": disk.short_bytes,
     }
+
+
+def outcome_text(outcomes: Sequence[Outcome]) -> str:
+    """What was fetched, then every failure once with its cause and the next step."""
+    ready = [one for one in outcomes if isinstance(one, Ready)]
+    received = sum(one.received_bytes for one in ready)
+    lines = [f"{len(ready)} of {len(outcomes)} ready, {format_bytes(received)} fetched"]
+    for reason, hint, names in _failures(outcomes):
+        lines += [f"FAILED {', '.join(names)}", f"       {reason}", f"       {hint}"]
+    return "\n".join(lines)
+
+
+def outcome_data(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """The same as plain data; integers in bytes."""
+    ready = [one for one in outcomes if isinstance(one, Ready)]
+    failed = [one for one in outcomes if isinstance(one, Failed)]
+    return {
+        "dry_run": False,
+        "received_bytes": sum(one.received_bytes for one in ready),
+        "ready": [dataclasses.asdict(one) for one in ready],
+        "failed": [dataclasses.asdict(one) for one in failed],
+    }
+
+
+def _failures(outcomes: Sequence[Outcome]) -> list[tuple[str, str, list[str]]]:
+    """Failures of one cause together: a gated repository fails file by file and is told once."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for one in outcomes:
+        if isinstance(one, Failed):
+            found.setdefault((one.reason, one.hint), []).append(one.name)
+    return [(reason, hint, names) for (reason, hint), names in found.items()]
