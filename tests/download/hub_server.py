@@ -57,7 +57,7 @@ class HubServer:
         self.on_sent: Callable[[int], None] = lambda _total: None
         self._lock = Lock()
         self._total = 0
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"hub": self}))
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         Thread(target=self._server.serve_forever, daemon=True, kwargs={"poll_interval": 0.05}).start()
@@ -75,7 +75,9 @@ class HubServer:
         return [request.start for request in self.requests if request.path.endswith(name)]
 
     def commit(self, repository: str) -> str:
-        return hashlib.sha1(json.dumps(sorted(self.describe(repository), key=str)).encode()).hexdigest()
+        return hashlib.sha1(  # noqa: S324  (git's own)
+            json.dumps(sorted(self.describe(repository), key=str)).encode()
+        ).hexdigest()
 
     def describe(self, repository: str) -> list[dict]:
         """The listing: what the hub promises of each file, which a fault may not keep."""
@@ -105,116 +107,115 @@ def sha256(content: bytes) -> str:
 
 
 def git_sha1(content: bytes) -> str:
-    return hashlib.sha1(f"blob {len(content)}\0".encode() + content).hexdigest()
+    return hashlib.sha1(f"blob {len(content)}\0".encode() + content).hexdigest()  # noqa: S324  (git's own)
 
 
-def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class Handler(BaseHTTPRequestHandler):
+    """One connection to the self.hub."""
 
-        def do_HEAD(self) -> None:
-            self._answer(body=False)
+    hub: HubServer
+    protocol_version = "HTTP/1.1"
 
-        def do_GET(self) -> None:
-            self._answer(body=True)
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
 
-        def _answer(self, *, body: bool) -> None:
-            path = unquote(urlsplit(self.path).path)
-            if match := re.fullmatch(r"/api/models/(.+?)/revision/(.+)", path):
-                return self._listing(match[1], match[2])
-            if match := re.fullmatch(r"/cdn/([0-9a-f]{64})/(.+)", path):
-                return self._content(match[2], hub.contents[match[1]], body=body)
-            match = re.fullmatch(r"/(.+?)/resolve/([^/]+)/(.+)", path)
-            return self._file(match[1], match[2], match[3], body=body) if match else self._refuse(404)
+    def do_GET(self) -> None:
+        self._answer(body=True)
 
-        def _listing(self, repository: str, revision: str) -> None:
-            hub.listings.append(repository)
-            fault = hub.fault("listing")
+    def _answer(self, *, body: bool) -> None:
+        path = unquote(urlsplit(self.path).path)
+        if match := re.fullmatch(r"/api/models/(.+?)/revision/(.+)", path):
+            return self._listing(match[1], match[2])
+        if match := re.fullmatch(r"/cdn/([0-9a-f]{64})/(.+)", path):
+            return self._content(match[2], self.hub.contents[match[1]], body=body)
+        match = re.fullmatch(r"/(.+?)/resolve/([^/]+)/(.+)", path)
+        return self._file(match[1], match[2], match[3], body=body) if match else self._refuse(404)
+
+    def _listing(self, repository: str, revision: str) -> None:
+        self.hub.listings.append(repository)
+        fault = self.hub.fault("listing")
+        if fault.silent_seconds:
+            time.sleep(fault.silent_seconds)
+        if fault.status:
+            return self._refuse(fault.status, fault.headers)
+        if repository not in self.hub.repositories:
+            return self._refuse(401, {"X-Error-Code": "RepoNotFound"})
+        if revision not in ("main", self.hub.commit(repository)):
+            return self._refuse(404, {"X-Error-Code": "RevisionNotFound"})
+        gated = "manual" if repository in self.hub.gated else False
+        answer = {"id": repository, "modelId": repository, "sha": self.hub.commit(repository), "gated": gated}
+        answer |= {"private": False, "tags": [], "downloads": 0, "siblings": self.hub.describe(repository)}
+        return self._send(200, json.dumps(answer).encode(), {"Content-Type": "application/json"})
+
+    def _file(self, repository: str, revision: str, path: str, *, body: bool) -> None:
+        files = self.hub.repositories.get(repository, {})
+        if repository in self.hub.gated and self.headers.get("Authorization") != "Bearer hf_right":
+            return self._refuse(403, {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access is restricted."})
+        if path not in files:
+            return self._refuse(404, {"X-Error-Code": "EntryNotFound"})
+        if revision not in ("main", self.hub.commit(repository)):
+            return self._refuse(404, {"X-Error-Code": "RevisionNotFound"})
+        content = files[path]
+        linked = self.hub.promised.get(path, content)
+        etag = sha256(linked) if path.endswith(LARGE) else git_sha1(linked)
+        extra = {"X-Repo-Commit": self.hub.commit(repository), "ETag": f'"{etag}"'}
+        if not path.endswith(LARGE):
+            return self._content(path, content, body=body, extra=extra)
+        extra |= {"X-Linked-Etag": f'"{etag}"', "X-Linked-Size": str(len(linked))}
+        # A content network is another origin: the client must leave its token behind.
+        extra["Location"] = f"{self.hub.url.replace('127.0.0.1', 'localhost')}/cdn/{sha256(content)}/{path}"
+        return self._send(302, b"", extra)
+
+    def _content(self, path: str, content: bytes, *, body: bool, extra: dict[str, str] | None = None) -> None:
+        fault = self.hub.fault(path)
+        if fault.status:
+            return self._refuse(fault.status, fault.headers)
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        ranged = asked is not None and not fault.ignore_range
+        start = int(asked[1]) if ranged else 0
+        request = Request(path, start, authorised="Authorization" in self.headers)
+        self.hub.requests.append(request)
+        if start >= len(content) > 0:
+            return self._refuse(416)
+        end = min(int(asked[2]), len(content) - 1) if ranged and asked[2] else len(content) - 1
+        part = content[start : end + 1]
+        if fault.corrupt:
+            part = part[:-1] + bytes([part[-1] ^ 1])
+        self.send_response(206 if ranged else 200)
+        for name, value in (extra or {}).items():
+            self.send_header(name, value)
+        if ranged:
+            self.send_header("Content-Range", f"bytes {start}-{end}/{len(content)}")
+        self.send_header("Content-Length", str(len(part)))
+        self.end_headers()
+        return self._pieces(request, part, fault) if body else None
+
+    def _pieces(self, request: Request, part: bytes, fault: Fault) -> None:
+        limit = len(part) if fault.cut_after is None else min(fault.cut_after, len(part))
+        try:
+            for at in range(0, limit, PIECE_BYTES):
+                piece = part[at : min(at + PIECE_BYTES, limit)]
+                self.wfile.write(piece)
+                self.hub.count(request, len(piece))
+                time.sleep(self.hub.pause_seconds)
             if fault.silent_seconds:
                 time.sleep(fault.silent_seconds)
-            if fault.status:
-                return self._refuse(fault.status, fault.headers)
-            if repository not in hub.repositories:
-                return self._refuse(401, {"X-Error-Code": "RepoNotFound"})
-            if revision not in ("main", hub.commit(repository)):
-                return self._refuse(404, {"X-Error-Code": "RevisionNotFound"})
-            gated = "manual" if repository in hub.gated else False
-            answer = {"id": repository, "modelId": repository, "sha": hub.commit(repository), "gated": gated}
-            answer |= {"private": False, "tags": [], "downloads": 0, "siblings": hub.describe(repository)}
-            return self._send(200, json.dumps(answer).encode(), {"Content-Type": "application/json"})
+        except OSError:
+            pass  # the client was killed
+        if limit < len(part):
+            self.close_connection = True
 
-        def _file(self, repository: str, revision: str, path: str, *, body: bool) -> None:
-            files = hub.repositories.get(repository, {})
-            if repository in hub.gated and self.headers.get("Authorization") != "Bearer hf_right":
-                return self._refuse(403, {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access is restricted."})
-            if path not in files:
-                return self._refuse(404, {"X-Error-Code": "EntryNotFound"})
-            if revision not in ("main", hub.commit(repository)):
-                return self._refuse(404, {"X-Error-Code": "RevisionNotFound"})
-            content = files[path]
-            linked = hub.promised.get(path, content)
-            etag = sha256(linked) if path.endswith(LARGE) else git_sha1(linked)
-            extra = {"X-Repo-Commit": hub.commit(repository), "ETag": f'"{etag}"'}
-            if not path.endswith(LARGE):
-                return self._content(path, content, body=body, extra=extra)
-            extra |= {"X-Linked-Etag": f'"{etag}"', "X-Linked-Size": str(len(linked))}
-            # A content network is another origin: the client must leave its token behind.
-            extra["Location"] = f"{hub.url.replace('127.0.0.1', 'localhost')}/cdn/{sha256(content)}/{path}"
-            return self._send(302, b"", extra)
+    def _refuse(self, status: int, headers: dict[str, str] | None = None) -> None:
+        self._send(status, b"{}", headers or {})
 
-        def _content(self, path: str, content: bytes, *, body: bool, extra: dict[str, str] | None = None) -> None:
-            fault = hub.fault(path)
-            if fault.status:
-                return self._refuse(fault.status, fault.headers)
-            asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-            ranged = asked is not None and not fault.ignore_range
-            start = int(asked[1]) if ranged else 0
-            request = Request(path, start, authorised="Authorization" in self.headers)
-            hub.requests.append(request)
-            if start >= len(content) > 0:
-                return self._refuse(416)
-            end = min(int(asked[2]), len(content) - 1) if ranged and asked[2] else len(content) - 1
-            part = content[start : end + 1]
-            if fault.corrupt:
-                part = part[:-1] + bytes([part[-1] ^ 1])
-            self.send_response(206 if ranged else 200)
-            for name, value in (extra or {}).items():
-                self.send_header(name, value)
-            if ranged:
-                self.send_header("Content-Range", f"bytes {start}-{end}/{len(content)}")
-            self.send_header("Content-Length", str(len(part)))
-            self.end_headers()
-            if body:
-                self._pieces(request, part, fault)
+    def _send(self, status: int, text: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(text)
 
-        def _pieces(self, request: Request, part: bytes, fault: Fault) -> None:
-            limit = len(part) if fault.cut_after is None else min(fault.cut_after, len(part))
-            try:
-                for at in range(0, limit, PIECE_BYTES):
-                    piece = part[at : min(at + PIECE_BYTES, limit)]
-                    self.wfile.write(piece)
-                    hub.count(request, len(piece))
-                    time.sleep(hub.pause_seconds)
-                if fault.silent_seconds:
-                    time.sleep(fault.silent_seconds)
-            except OSError:
-                pass  # the client was killed
-            if limit < len(part):
-                self.close_connection = True
-
-        def _refuse(self, status: int, headers: dict[str, str] | None = None) -> None:
-            self._send(status, b"{}", headers or {})
-
-        def _send(self, status: int, text: bytes, headers: dict[str, str]) -> None:
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(text)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    return Handler
+    def log_message(self, *_: object) -> None:
+        pass

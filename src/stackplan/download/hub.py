@@ -69,12 +69,9 @@ def stream(repository: str, revision: str, file: LockedFile, start: int, patienc
             yield Body(_first_byte(response), response.iter_bytes())
     except Obstacle:
         raise
-    except OSError as error:
-        if error.errno is not None:  # the disk's, not the network's: the caller knows what it means
-            raise
-        raise obstacle_of(error, repository) from error
     except Exception as error:
-        if (found := _known(error, repository)) is None:
+        of_disk = isinstance(error, OSError) and error.errno is not None  # the caller knows what it means
+        if of_disk or (found := _known(error, repository)) is None:
             raise
         raise found from error
 
@@ -127,7 +124,7 @@ def _first_byte(response: Any) -> int:
     return int(first)
 
 
-def obstacle_of(error: Exception, repository: str) -> Obstacle:
+def _unreachable(error: Exception, repository: str) -> Obstacle:
     """Any failure of the network as an obstacle that waiting may remove."""
     words = " ".join(str(error).split())[:160] or type(error).__name__
     return Obstacle(
@@ -159,7 +156,7 @@ def _known(error: Exception, repository: str) -> Obstacle | None:
             temporary=True,
         )
     if isinstance(error, httpx2.HTTPError | httpx2.InvalidURL | ValueError | OSError):
-        return obstacle_of(error, repository)
+        return _unreachable(error, repository)
     return None
 
 
