@@ -264,8 +264,8 @@ def _closing(plan: Plan, look: Look, next_step: str | None) -> list[str]:
 def proof_sentence(proof: Proof) -> str:
     """How good the plan is known to be, in one sentence."""
     if proof.status == "optimal" and proof.gap == 0:
-        return f"Best of {proof.options_offered} options, proved optimal."
+        return f"Best of {proof.options_offered:,} options, proved optimal."
     return (
-        f"Best found of {proof.options_offered} options, not proved optimal ({proof.status}): "
+        f"Best found of {proof.options_offered:,} options, not proved optimal ({proof.status}): "
         f"nothing can be more than {100 * proof.gap:.2g} % better."
     )
