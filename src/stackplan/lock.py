@@ -248,7 +248,9 @@ def _planned_files(artifact: PlannedArtifact) -> tuple[LockedFile, ...]:
 
 def _unreadable(where: str, reason: str) -> UserError:
     line = " ".join(reason.split())[:200]
-    return UserError(f"{where} is not a lock: {line}", hint="write it again: stackplan lock", slug="lock-unreadable")
+    return UserError(
+        f"{where} is not a lock: {line}", hint="write it again: stackplan lock --upgrade", slug="lock-unreadable"
+    )
 
 
 def lock_schema() -> dict[str, Any]:
