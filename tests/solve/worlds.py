@@ -97,7 +97,7 @@ def worth(problem: Problem, assignment: dict[str, str]) -> tuple[int, int, int]:
             memory += sum(t.per_slot_bytes * offer.slots for t in candidates[offer.candidate].takes)
     for rule in problem.diversities:
         pair = [candidates[assignment[n]].lineage for n in (rule.first, rule.second) if n in assignment]
-        total -= rule.penalty if len(pair) == 2 and pair[0] == pair[1] else 0
+        total -= rule.penalty if len(pair) == 2 and pair[0] == pair[1] != "" else 0
     used = {candidates[name] for name in assignment.values()}
     memory += sum(t.fixed_bytes + t.kept_bytes for c in used for t in c.takes)
     disk = sum({name: size for c in used for name, size in c.files}.values())
@@ -116,3 +116,67 @@ def best_by_trying_everything(problem: Problem) -> tuple[int, int, int] | None:
             reached = worth(problem, assignment)
             best = reached if best is None or reached > best else best
     return best
+
+
+def larger_world(seed: int) -> Problem:
+    """A world too large to try everything in: 2-8 needs, 3-20 weights in up to 4 sizes, 2-5 pools, every kind of rule."""
+    rng = random.Random(f"larger {seed}")
+    needs = tuple(Need(f"need{i}", rng.random() < 0.55) for i in range(2 + seed % 7))
+    cards = [f"gpu{i}" for i in range(rng.randint(1, 4))]
+    tight = 4 if rng.random() < 0.2 else 1  # a fifth of the worlds have hardly room for anything
+    pools = {card: _size(rng, 4, 24) // tight for card in cards} | {"ram": _size(rng, 8, 64) // tight}
+    candidates: list[Candidate] = []
+    offers: list[Offer] = []
+    for key in range(rng.randint(3, 20)):
+        lineage = rng.choice(["a", "b", "c", ""])
+        weights, quality = _size(rng, 1, 14), rng.randint(5, 95) * 1000
+        servable = [need for need in needs if rng.random() < 0.5] or [rng.choice(needs)]
+        slots = {need.id: rng.randint(1, 3) for need in servable}
+        shared = rng.random() < 0.15
+        for variant in range(rng.randint(1, 4)):
+            name, part = f"key{key}-{variant}", rng.choice([0.5, 0.75, 1.0])
+            tier = rng.choice(["hot", "hot", "warm", "warm", "cold"])
+            file = ("common", 3 * GIB) if shared else (f"file{key}-{part}", int(weights * part))
+            candidates.append(
+                Candidate(
+                    id=name,
+                    key=f"key{key}",
+                    tier=tier,
+                    takes=_takes(rng, rng.sample(cards, rng.randint(0, min(2, len(cards)))), file[1], tier),
+                    files=(file,),
+                    swap_group=f"turn{rng.randint(0, 1)}" if tier == "warm" else "",
+                    lineage=lineage,
+                )
+            )
+            worth_here = int(quality * part * {"hot": 1.0, "warm": 0.9, "cold": 0.6}[tier])
+            offers += [Offer(n.id, name, worth_here + rng.randint(0, 3) * 500, slots[n.id]) for n in servable]
+    names = [need.id for need in needs]
+    return Problem(
+        needs=needs,
+        pools=pools,
+        candidates=tuple(candidates),
+        offers=tuple(offers),
+        disk_bytes=_size(rng, 4, 50) if rng.random() < 0.5 else None,
+        diversities=tuple(_rules(rng, names)) if rng.random() < 0.5 else (),
+        overlapping_groups=frozenset({"turn0"}) if rng.random() < 0.3 else frozenset(),
+        distinct=(tuple(rng.sample(names, min(3, len(names)))),) if rng.random() < 0.4 else (),
+    )
+
+
+def _size(rng: random.Random, least: int, most: int) -> int:
+    """Whole or odd GiB: some worlds have exact fits and ties, others nothing that is round."""
+    return rng.randint(least, most) * GIB + rng.choice([0, 0, rng.randint(1, GIB - 1)])
+
+
+def _takes(rng: random.Random, cards: list[str], weights: int, tier: str) -> tuple[Take, ...]:
+    """Weights split over cards, or in host memory where there is none; a WARM one may keep them mapped."""
+    per_slot = rng.choice([0, GIB // 4, GIB, rng.randint(1, GIB)])
+    takes = [Take(card, weights // len(cards) + GIB // 8, per_slot // len(cards)) for card in cards]
+    mapped = weights if tier == "warm" and rng.random() < 0.5 else 0
+    own = 0 if cards else weights
+    return (*takes, Take("ram", own + rng.randint(0, GIB), 0 if cards else per_slot, mapped))
+
+
+def _rules(rng: random.Random, names: list[str]) -> list[Diversity]:
+    pairs = rng.sample([(a, b) for a in names for b in names if a < b], min(2, len(names) - 1))
+    return [Diversity(first, second, rng.randint(1, 30) * 1000) for first, second in pairs]
