@@ -4,10 +4,11 @@ Remembers what many configurations share: buffers and caches depend on the shape
 not on the context. Everything asked twice is answered once.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from stackplan.configuration import Configuration
+from stackplan.architecture import WeightTable
+from stackplan.configuration import WHOLE_TEXT_MODES, Configuration
 from stackplan.estimate.engines import estimate_serving
 from stackplan.estimate.speed import decode
 from stackplan.estimate.speed_model import SpeedModel
@@ -19,7 +20,6 @@ from stackplan.serving import HOST, Demand, Estimate, SpeedEstimate, Unestimable
 
 # Speeds are compared with this much text already read: a short working session, far from the limits of a cache.
 KV_DEPTH_TOKENS = 4096
-_CHAT = "chat"
 
 
 class Assess(Protocol):
@@ -125,8 +125,8 @@ class HostAssessor:
         )
 
     def speed(self, configuration: Configuration) -> SpeedEstimate | None:
-        """Decode speed of one stream at `KV_DEPTH_TOKENS`; None for what does not decode."""
-        if configuration.mode != _CHAT or configuration.artifact.weights is None:
+        """Decode speed of one stream at `KV_DEPTH_TOKENS`; for what only reads (embeddings), reading speed."""
+        if configuration.model.architecture is None or _nearest_weights(configuration) is None:
             return None
         key = (configuration.artifact.id, configuration.kv_type, configuration.placement)
         if key not in self._speeds:
@@ -138,7 +138,8 @@ class HostAssessor:
                 configuration.placement,
                 KV_DEPTH_TOKENS,
             )
-        return self._speeds[key]
+        speed = self._speeds[key]
+        return _reading(speed) if speed and configuration.mode in WHOLE_TEXT_MODES else speed
 
     def pool_of(self, place: str) -> str:
         """The pool that a place of an estimate draws on."""
@@ -152,10 +153,36 @@ class HostAssessor:
         return pools
 
     def _workload(self, configuration: Configuration) -> Workload:
-        artifact, shape = configuration.artifact, configuration.model.architecture
-        if artifact.id not in self._workloads and shape is not None and artifact.weights is not None:
-            self._workloads[artifact.id] = workload(shape, artifact.weights, artifact.quantisation)
+        artifact, shape, weights = (
+            configuration.artifact,
+            configuration.model.architecture,
+            _nearest_weights(configuration),
+        )
+        if artifact.id not in self._workloads and shape is not None and weights is not None:
+            self._workloads[artifact.id] = workload(shape, weights, artifact.quantisation)
         return self._workloads[artifact.id]
+
+
+def _nearest_weights(configuration: Configuration) -> WeightTable | None:
+    """The file's own table of weights, else that of the model's file nearest in size: a token touches as much."""
+    own = configuration.artifact
+    if own.weights is not None:
+        return own.weights
+    known = [artifact for artifact in configuration.model.artifacts if artifact.weights is not None]
+    nearest = min(known, key=lambda artifact: (abs(artifact.file_bytes - own.file_bytes), artifact.id), default=None)
+    return nearest.weights if nearest else None
+
+
+def _reading(speed: SpeedEstimate) -> SpeedEstimate | None:
+    """The speed of a model that writes nothing: tokens per second that it reads."""
+    if speed.prompt_tokens_per_second is None:
+        return None
+    return replace(
+        speed,
+        decode_tokens_per_second=speed.prompt_tokens_per_second,
+        decode_low=speed.prompt_low or speed.prompt_tokens_per_second,
+        decode_high=speed.prompt_high or speed.prompt_tokens_per_second,
+    )
 
 
 def _pool_taken(pool: str, demands: list[Demand]) -> PoolTaken:

@@ -33,8 +33,8 @@ class Served:
 
     @property
     def key(self) -> str:
-        """The name of the one instance that may run of it."""
-        return f"{self.model.id}@{self.engine}/{self.mode}"
+        """The name of the one instance that may run of it, whatever the engine."""
+        return f"{self.model.id}/{self.mode}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +106,12 @@ class BaseFinder:
         contexts = self._contexts(served)
         if not contexts or not needs:
             return
+        if short := self._hopeless(artifact, placement):
+            detail = f"weights alone on {place_name(placement)}"
+            self.refusals += [Refusal(n.id, served.model.id, "memory", artifact.id, detail, *short) for n in needs]
+            return
         for kv_type in _kv_types(served, needs, self.policy):
-            speed = self.assess.speed(_configuration(served, artifact, 0, kv_type, placement))
+            speed = self.assess.speed(_configuration(served, artifact, contexts[0], kv_type, placement))
             asking = [need for need in needs if need.kv_type in (None, kv_type)]
             merits = tuple(self._merits(served, artifact, kv_type, speed, asking))
             if not merits:
@@ -120,6 +124,23 @@ class BaseFinder:
                 self._refuse(configuration, merits, "memory", "", *short)
             else:
                 yield Base(served, artifact, placement, kv_type, speed, merits, contexts, least)
+
+    def _hopeless(self, artifact: Artifact, placement: Placement) -> tuple[str, int] | None:
+        """The pool and the bytes missing when the weights alone exceed all that a placement may draw on."""
+        table = artifact.weights
+        if table is None:
+            return None
+        pools = {self.host.device(device).pool for device in placement.devices}
+        needed = table.tensor_bytes - table.input_bytes if placement.devices else table.tensor_bytes
+        if not placement.devices or placement.gpu_layers is not None or placement.cpu_expert_layers:
+            pools.add(self.host.host_pool.id)
+        missing = needed - table.prediction_bytes - sum(self._budget(pool) for pool in pools)
+        return (min(pools), missing) if missing > 0 else None
+
+    def _budget(self, pool: str) -> int:
+        if not self._budgets:
+            self._budgets = {pool.id: pool.budget_bytes for pool in self.host.pools}
+        return self._budgets[pool]
 
     def _merits(
         self, served: Served, artifact: Artifact, kv_type: str, speed: SpeedEstimate | None, needs: list[RoleNeed]
@@ -165,9 +186,7 @@ class BaseFinder:
 
     def _shortfall(self, taken: Taken) -> tuple[str, int] | None:
         """The pool that misses most, and how much, when one instance with one slot does not fit alone."""
-        if not self._budgets:
-            self._budgets = {pool.id: pool.budget_bytes for pool in self.host.pools}
-        missing = [(p.fixed_bytes + p.per_slot_bytes - self._budgets[p.pool], p.pool) for p in taken.pools]
+        missing = [(p.fixed_bytes + p.per_slot_bytes - self._budget(p.pool), p.pool) for p in taken.pools]
         worst, pool_id = max(missing)
         return (pool_id, worst) if worst > 0 else None
 

@@ -5,7 +5,7 @@ matter: columns are added until none outside has a positive profit (column gener
 is within the gap to the best known choice goes to the solver, and its optimum is the optimum of the space.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from stackplan.assess import Taken
@@ -18,17 +18,24 @@ from stackplan.options import (
     column_of,
     columns_of,
     empty_problem,
+    may_be_in,
     swap_group,
 )
 from stackplan.problem import TIERS, Choice, NoChoice, Problem, Tier
 from stackplan.solve import solve
 from stackplan.solve.lexicographic import best_value, requirement_reward
 from stackplan.solve.pricing import PriceList, prices
+from stackplan.solve.search import start_assignment
+from stackplan.solve.usage import value
 
 _SEEDS_PER_NEED = 3
 _ADDED_PER_ROUND = 60
-_CIRCLES = (0.002, 0.02, 1e9)
+_NEAR = 200  # columns of which the best choice is found at once
+_NEARBY, _WIDER = 0.01, 4  # of the bound: profits that are looked at first, and how much further if they are few
 _ROUNDS = 20
+_MOST_SOLVED = 2500  # columns that HiGHS solves in about a second
+_NEAR_SECONDS = 2.0
+DEFAULT_SECONDS = 10.0
 _NEGLIGIBLE = 0.0005  # of the bound: further rounds of pricing cost more than a slightly wider final circle
 _ROUNDED = 0.5  # values are rounded to whole thousandths
 _TOLERANCE = 1.0  # thousandths of a utility point: what float prices may be off
@@ -58,18 +65,28 @@ class _Outline:
     curve: list[tuple[int, Taken, Amounts]] | None = None
 
 
-def choose(finder: BaseFinder, bases: Sequence[Base], *, partial: bool = False) -> Chosen:
-    """The best choice over every option of ``bases``, or the minimal conflict that forbids one."""
+def choose(
+    finder: BaseFinder, bases: Sequence[Base], *, partial: bool = False, seconds: float = DEFAULT_SECONDS
+) -> Chosen:
+    """The best choice over every option of ``bases``, or the minimal conflict that forbids one.
+
+    Where more options could matter than can be solved, or ``seconds`` run out, the best choice known is given with
+    its true bound and ``optimal`` False.
+    """
     empty = empty_problem(finder.host, finder.needs, finder.rating)
     reward = _reward(finder, empty)
     outlines = [_outline(base, finder) for base in bases]
     columns = {column.candidate.id: column for column in _seeds(bases, finder)}
     found = _priced(finder, outlines, columns, empty, reward)
+    left_out, known = False, None
     if found is not None:
-        columns = _worth_solving(finder, outlines, columns, empty, found)
+        known = _best_known(columns, empty, found, _first(finder))
+        columns, left_out = _worth_solving(finder, outlines, columns, known, empty, found)
     problem = _problem(empty, columns)
     offered = sum(len(base.contexts) * len(base.merits) for base in bases) * len(TIERS)
-    answer = solve(problem, partial=partial)
+    answer = solve(problem, partial=partial, seconds=seconds, hint=known)
+    if left_out and found is not None and isinstance(answer, Choice):
+        answer = _bounded(answer, found)
     return Chosen(answer, problem, {name: column.deployable for name, column in columns.items()}, offered)
 
 
@@ -80,47 +97,84 @@ def _priced(
 
     The bound of the prices given covers what little the columns outside could still add.
     """
+    first = _first(finder)
     for _ in range(_ROUNDS):
         found = prices(_problem(empty, columns), reward)
         if found is None:
             return None
         fresh = _profitable(finder, outlines, found, _TOLERANCE)
         fresh = {name: column for name, column in fresh.items() if name not in columns}
-        missed = _most_added(found, fresh)
+        missed = _most_added(found, fresh, first)
         if missed <= _NEGLIGIBLE * abs(found.bound - found.reward * len(found.required)):
             return replace(found, bound=found.bound + missed)
-        best = sorted(fresh.values(), key=lambda column: (-_profit(found, column), column.candidate.id))
+        best = sorted(fresh.values(), key=lambda column: (-_profit(found, column, first), column.candidate.id))
         columns |= {column.candidate.id: column for column in best[:_ADDED_PER_ROUND]}
     return None
 
 
-def _most_added(found: PriceList, fresh: dict[str, Column]) -> float:
+def _most_added(found: PriceList, fresh: dict[str, Column], first: Mapping[str, str]) -> float:
     """What columns outside could add together: for each need, the most profitable of those that serve it."""
     best: dict[str, float] = {}
     for column in fresh.values():
-        for need, gain in found.profits(column.candidate, column.offers).items():
+        for need, gain in _gains(column, found, first).items():
             best[need] = max(best.get(need, 0.0), gain)
     return sum(best.values())
 
 
 def _worth_solving(
-    finder: BaseFinder, outlines: list[_Outline], columns: dict[str, Column], empty: Problem, found: PriceList
-) -> dict[str, Column]:
-    """Every column that some choice better than the best known one could use.
+    finder: BaseFinder,
+    outlines: list[_Outline],
+    columns: dict[str, Column],
+    known: Mapping[str, str] | None,
+    empty: Problem,
+    found: PriceList,
+) -> tuple[dict[str, Column], bool]:
+    """Every column that some choice better than the known one could use, and whether any had to be left out."""
+    if known is None:
+        return columns, True
+    earned = value(_problem(empty, columns), known) + found.reward * len(found.required)
+    return _most_profitable(finder, outlines, found, earned - found.bound - _TOLERANCE, columns)
 
-    The best known choice is that of the columns nearest to being used; a wider circle is tried when they have none.
-    """
-    earned = found.reward * len(found.required)
-    for share in _CIRCLES:
-        near = {n: c for n, c in columns.items() if _profit(found, c) >= -share * abs(found.bound - earned)}
-        known = best_value(_problem(empty, near))
-        if known is not None and all(need.id in known.assignment for need in empty.needs if need.required):
-            return near | _profitable(finder, outlines, found, known.value + earned - found.bound - _TOLERANCE)
-    return columns
+
+def _best_known(
+    columns: dict[str, Column], empty: Problem, found: PriceList, first: Mapping[str, str]
+) -> Mapping[str, str] | None:
+    """The best choice found quickly: by search over all columns, and nearly exactly over the likeliest."""
+    whole = _problem(empty, columns)
+    ordered = sorted(columns.values(), key=lambda column: (-_profit(found, column, first), column.candidate.id))
+    near = _problem(empty, {column.candidate.id: column for column in ordered[:_NEAR]})
+    required = {need.id for need in empty.needs if need.required}
+    close = best_value(near, seconds=_NEAR_SECONDS)
+    tried = [start_assignment(whole), close.assignment if close else None]
+    fitting = [known for known in tried if known is not None and required <= known.keys()]
+    return max(fitting, key=lambda known: value(whole, known), default=None)
+
+
+def _most_profitable(
+    finder: BaseFinder, outlines: list[_Outline], found: PriceList, least: float, columns: dict[str, Column]
+) -> tuple[dict[str, Column], bool]:
+    """Columns above ``least``; where there are more than can be solved, the most profitable of them."""
+    first, tried = _first(finder), max(least, -_NEARBY * abs(found.bound - found.reward * len(found.required)))
+    chosen = _profitable(finder, outlines, found, tried)
+    if tried > least and len(chosen) < _MOST_SOLVED // 2:
+        tried = max(least, _WIDER * tried)
+        chosen = _profitable(finder, outlines, found, tried)
+    ordered = sorted(chosen.values(), key=lambda column: (-_profit(found, column, first), column.candidate.id))
+    kept = {column.candidate.id: column for column in ordered[:_MOST_SOLVED]}
+    return kept | columns, tried > least or len(ordered) > _MOST_SOLVED
+
+
+def _bounded(choice: Choice, found: PriceList) -> Choice:
+    """The choice with the bound of the whole space, of which only the most promising part was solved."""
+    bound = int(found.bound - found.reward * len(found.required) + _TOLERANCE)
+    if bound <= choice.value:
+        return choice
+    return replace(choice, bound=bound, optimal=False, status="feasible")
 
 
 def _profitable(finder: BaseFinder, outlines: list[_Outline], found: PriceList, least: float) -> dict[str, Column]:
     """Columns with an offer whose profit is above ``least``, with those offers only."""
+    first = _first(finder)
     fresh: dict[str, Column] = {}
     for outline in outlines:
         for tier in TIERS:
@@ -129,19 +183,30 @@ def _profitable(finder: BaseFinder, outlines: list[_Outline], found: PriceList, 
             for context, taken, amounts in _curve(outline, finder):
                 if _gain(outline, found, tier, amounts, context, finder) > least:
                     column = column_of(outline.base, context, taken, tier, finder)
-                    if column is not None and (kept := _gainful(column, found, least)):
+                    if column is not None and (kept := _gainful(column, found, least, first)):
                         fresh[column.candidate.id] = kept
     return fresh
 
 
-def _gainful(column: Column, found: PriceList, least: float) -> Column | None:
-    gains = found.profits(column.candidate, column.offers)
-    offers = tuple(offer for offer in column.offers if gains[offer.need] > least)
+def _gainful(column: Column, found: PriceList, least: float, first: Mapping[str, str]) -> Column | None:
+    gains = _gains(column, found, first)
+    offers = tuple(offer for offer in column.offers if gains[first[offer.need]] > least)
     return replace(column, offers=offers) if offers else None
 
 
-def _profit(found: PriceList, column: Column) -> float:
-    return max(found.profits(column.candidate, column.offers).values())
+def _gains(column: Column, found: PriceList, first: Mapping[str, str]) -> dict[str, float]:
+    """Profits of the column's offers; interchangeable needs are told by their first."""
+    offers = tuple(offer for offer in column.offers if first[offer.need] == offer.need)
+    return found.profits(column.candidate, offers)
+
+
+def _profit(found: PriceList, column: Column, first: Mapping[str, str]) -> float:
+    return max(_gains(column, found, first).values(), default=float("-inf"))
+
+
+def _first(finder: BaseFinder) -> dict[str, str]:
+    """Each need's name, or that of the first of its pool."""
+    return {need.id: f"{need.pool}-1" if need.pool else need.id for need in finder.needs}
 
 
 def _gain(
@@ -151,6 +216,8 @@ def _gain(
     rating = finder.rating
     most, welcome = float("-inf"), 0.0
     for need, best in outline.values:
+        if not may_be_in(need, tier):
+            continue
         part = best * rating.tier_factor(need, tier) + _ROUNDED - found.need_price(need.id)
         if context is not None:
             part -= best * rating.tier_factor(need, tier) * (1.0 - rating.context_factor(need, context))
@@ -163,7 +230,7 @@ def _gain(
                 part -= price * (fixed // unit + per_slot * need.slots // unit)
         most = max(most, part)
         welcome += max(0.0, part)
-    return welcome + min(0.0, most) - _running(found, tier, amounts)
+    return welcome + min(0.0, most) - _running(found, tier, amounts)  # -inf when no need may be in this tier
 
 
 def _running(found: PriceList, tier: Tier, amounts: Amounts) -> float:
@@ -185,9 +252,14 @@ def _curve(outline: _Outline, finder: BaseFinder) -> list[tuple[int, Taken, Amou
 
 
 def _outline(base: Base, finder: BaseFinder) -> _Outline:
-    needs = ((finder.needs[position], merit) for position, merit in base.merits)
+    needs = ((need, merit) for need, merit in ((finder.needs[p], merit) for p, merit in base.merits) if _speaks(need))
     values = tuple((need, merit * need.priority * VALUE_PER_POINT) for need, merit in needs)
     return _Outline(base, values, _amounts(base.least, finder), swap_group(base.configuration(base.contexts[0])))
+
+
+def _speaks(need: RoleNeed) -> bool:
+    """Whether the need stands for itself, or for the interchangeable needs of its pool as their first."""
+    return not need.pool or need.id == f"{need.pool}-1"
 
 
 def _amounts(taken: Taken, finder: BaseFinder) -> Amounts:
@@ -198,7 +270,7 @@ def _amounts(taken: Taken, finder: BaseFinder) -> Amounts:
 def _seeds(bases: Sequence[Base], finder: BaseFinder) -> Iterator[Column]:
     """A few columns of every need to begin with: of the most worthy, the thriftiest and the lightest models."""
     chosen: dict[int, Base] = {}
-    for position in range(len(finder.needs)):
+    for position in (p for p, need in enumerate(finder.needs) if _speaks(need)):
         offering = [(dict(base.merits)[position], base) for base in bases if position in dict(base.merits)]
         for rank in (_worth, _thrift, _lightness):
             models: set[str] = set()
@@ -208,7 +280,7 @@ def _seeds(bases: Sequence[Base], finder: BaseFinder) -> Iterator[Column]:
                     chosen[id(base)] = base
     for base in chosen.values():
         columns = list(columns_of(base, finder))
-        yield from (columns[place] for place in sorted({*range(3), *range(len(columns) - 3, len(columns))}) if columns)
+        yield from columns[:3] + columns[3:][-3:]
 
 
 def _worth(pair: tuple[float, Base]) -> tuple[float, str]:

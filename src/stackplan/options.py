@@ -7,6 +7,7 @@ mean.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from stackplan.assess import Taken
 from stackplan.bases import Base, BaseFinder, Served
@@ -122,7 +123,7 @@ def column_of(base: Base, context: int, taken: Taken, tier: Tier, finder: BaseFi
     offers = tuple(
         Offer(need.id, name, _value(need, merit, context, memory, tier, finder.rating), need.slots)
         for need, merit in ((finder.needs[position], merit) for position, merit in base.merits)
-        if context >= need.context_floor_tokens and (not need.tier_pinned or need.tier == tier)
+        if context >= need.context_floor_tokens and may_be_in(need, tier)
     )
     if not offers:
         return None
@@ -139,6 +140,16 @@ def column_of(base: Base, context: int, taken: Taken, tier: Tier, finder: BaseFi
         deployable=Deployable(configuration, tier, taken, base.speed),
         offers=offers,
     )
+
+
+def may_be_in(need: RoleNeed, tier: Tier) -> bool:
+    """Whether a need may be served in a tier: the one it demands, else no more than one below what it wishes.
+
+    What is wished to be there at once may have to be loaded, but never has to be started by hand.
+    """
+    if need.tier_pinned:
+        return need.tier == tier
+    return TIERS.index(tier) <= TIERS.index(cast("Tier", need.tier)) + 1
 
 
 def swap_group(configuration: Configuration) -> str:

@@ -39,19 +39,21 @@ def solve(
     partial: bool = False,
     seconds: float = DEFAULT_SECONDS,
     clock: Callable[[], float] = time.monotonic,
+    hint: Mapping[str, str] | None = None,
 ) -> Choice | NoChoice:
-    """The best choice, or the minimal conflict that forbids one.
+    """The best choice, or the minimal conflict that forbids one. ``hint`` is an assignment that fits, to begin from.
 
     ``partial`` serves as many required needs as can be instead of answering NoChoice. When time runs out the best
     choice known is given with its true bound and ``optimal`` False.
     """
     deadline = clock() + seconds
-    found, known = prices(problem, float(requirement_reward(problem))), start_assignment(problem)
+    found = prices(problem, float(requirement_reward(problem)))
+    known = _better(problem, start_assignment(problem), hint)
     reduced = undominated(_within_reach(problem, found, known))
     index = indexed(reduced)
     exact = Exact(index, partial, deadline, clock)
     terms = _value_with_requirements(index) if partial else list(value_terms(index))
-    answer = exact.minimum(_negated(terms), start_assignment(reduced))
+    answer = exact.minimum(_negated(terms), known)
     if answer.termination is Termination.INFEASIBLE:
         return NoChoice(minimal_conflict(problem))
     if answer.termination is not Termination.OPTIMAL:
@@ -77,6 +79,13 @@ def write_model(problem: Problem) -> str:
     programme = formulate(index)
     programme.cost = _negated(value_terms(index))
     return mps_text(programme, readable=True)
+
+
+def _better(
+    problem: Problem, one: Mapping[str, str] | None, other: Mapping[str, str] | None
+) -> Mapping[str, str] | None:
+    """The assignment that earns more; None when neither is known."""
+    return max((known for known in (one, other) if known), key=lambda known: _earned(problem, known), default=None)
 
 
 def _within_reach(problem: Problem, found: PriceList | None, known: Mapping[str, str] | None) -> Problem:

@@ -23,11 +23,41 @@ def start_assignment(problem: Problem) -> dict[str, str] | None:
         elif need.required:
             return None
     for _ in range(_ROUNDS):
-        improved = _improved(facts, by_need, assignment)
+        improved = _improved(facts, by_need, _shared(facts, assignment))
         if improved == assignment:
             break
         assignment = improved
     return assignment
+
+
+def _shared(facts: Facts, assignment: dict[str, str]) -> dict[str, str]:
+    """Give one candidate at a time all needs that gain by it, the most valuable candidates first.
+
+    Moving needs one by one never gets to an instance that only pays when several share it.
+    """
+    best, best_value = dict(assignment), value(facts.problem, assignment, facts)
+    for name, offers in facts.by_candidate:
+        gaining = {
+            offer.need: name
+            for offer in offers
+            if offer.value > facts.values.get((offer.need, best.get(offer.need, "")), -1)
+        }
+        everyone = {offer.need: name for offer in offers}
+        for taken in [gaining] if len(gaining) == len(everyone) else [gaining, everyone]:
+            trial = _without_rivals({**best, **taken}, name, facts)
+            trial_value = value(facts.problem, trial, facts)
+            if trial_value > best_value and _fits(facts, trial):
+                best, best_value = trial, trial_value
+    return best
+
+
+def _without_rivals(assignment: dict[str, str], name: str, facts: Facts) -> dict[str, str]:
+    """The assignment with other candidates of the same weights given up where they are optional."""
+    key, required = facts.candidates[name].key, facts.required
+    rivals = {need for need, other in assignment.items() if other != name and facts.candidates[other].key == key}
+    if rivals & required:
+        return assignment
+    return {need: other for need, other in assignment.items() if need not in rivals}
 
 
 def fits(problem: Problem, assignment: dict[str, str]) -> bool:

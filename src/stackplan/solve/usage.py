@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from stackplan.problem import Candidate, Problem, Usage
+from stackplan.problem import Candidate, Offer, Problem, Usage
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -16,6 +16,8 @@ class Facts:
     candidates: Mapping[str, Candidate]
     slots: Mapping[tuple[str, str], int]
     values: Mapping[tuple[str, str], int]
+    by_candidate: tuple[tuple[str, tuple[Offer, ...]], ...]
+    required: frozenset[str]
 
     def slots_asked(self, assignment: Mapping[str, str]) -> dict[str, int]:
         """Slots that each deployed candidate must have: those of its needs added up."""
@@ -51,7 +53,18 @@ def _facts(key: _ById) -> Facts:
         {candidate.id: candidate for candidate in problem.candidates},
         {(offer.need, offer.candidate): offer.slots for offer in problem.offers},
         {(offer.need, offer.candidate): offer.value for offer in problem.offers},
+        _by_worth(problem),
+        frozenset(need.id for need in problem.needs if need.required),
     )
+
+
+def _by_worth(problem: Problem) -> tuple[tuple[str, tuple[Offer, ...]], ...]:
+    """Candidates with their offers, those of most value together first."""
+    offers: dict[str, list[Offer]] = defaultdict(list)
+    for offer in problem.offers:
+        offers[offer.candidate].append(offer)
+    ordered = sorted(offers.items(), key=lambda pair: (-sum(offer.value for offer in pair[1]), pair[0]))
+    return tuple((name, tuple(own)) for name, own in ordered)
 
 
 def usage(problem: Problem, assignment: Mapping[str, str]) -> Usage:
