@@ -3,6 +3,8 @@
 import itertools
 import random
 from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
 
 from stackplan.problem import Candidate, Diversity, Need, Offer, Problem, Take
 
@@ -104,18 +106,20 @@ def worth(problem: Problem, assignment: dict[str, str]) -> tuple[int, int, int]:
     return total, -memory, -disk
 
 
-def best_by_trying_everything(problem: Problem) -> tuple[int, int, int] | None:
-    """The best worth of all assignments, or None when none serves the required needs."""
+def assignments(problem: Problem) -> Iterator[dict[str, str]]:
+    """Every assignment that breaks no rule."""
     choices = [
         [None, *(offer.candidate for offer in problem.offers if offer.need == need.id)] for need in problem.needs
     ]
-    best = None
     for combination in itertools.product(*choices):
         assignment = {n.id: c for n, c in zip(problem.needs, combination, strict=True) if c is not None}
         if breach(problem, assignment) is None:
-            reached = worth(problem, assignment)
-            best = reached if best is None or reached > best else best
-    return best
+            yield assignment
+
+
+def best_by_trying_everything(problem: Problem) -> tuple[int, int, int] | None:
+    """The best worth of all assignments, or None when none serves the required needs."""
+    return max((worth(problem, assignment) for assignment in assignments(problem)), default=None)
 
 
 def larger_world(seed: int) -> Problem:
@@ -151,15 +155,21 @@ def larger_world(seed: int) -> Problem:
             worth_here = int(quality * part * {"hot": 1.0, "warm": 0.9, "cold": 0.6}[tier])
             offers += [Offer(n.id, name, worth_here + rng.randint(0, 3) * 500, slots[n.id]) for n in servable]
     names = [need.id for need in needs]
+    distinct = tuple(rng.sample(names, min(3, len(names))))
+    if rng.random() < 0.25:  # a pool of embedders: needs that nothing tells apart
+        needs = tuple(replace(need, required=needs[-1].required) if need.id in distinct else need for need in needs)
+        offers = [o for o in offers if o.need not in distinct[1:]]
+        offers += [replace(o, need=other) for o in list(offers) for other in distinct[1:] if o.need == distinct[0]]
+    offered = {offer.candidate for offer in offers}
     return Problem(
         needs=needs,
         pools=pools,
-        candidates=tuple(candidates),
+        candidates=tuple(candidate for candidate in candidates if candidate.id in offered),
         offers=tuple(offers),
         disk_bytes=_size(rng, 4, 50) if rng.random() < 0.5 else None,
         diversities=tuple(_rules(rng, names)) if rng.random() < 0.5 else (),
         overlapping_groups=frozenset({"turn0"}) if rng.random() < 0.3 else frozenset(),
-        distinct=(tuple(rng.sample(names, min(3, len(names)))),) if rng.random() < 0.4 else (),
+        distinct=(distinct,) if rng.random() < 0.5 else (),
     )
 
 
