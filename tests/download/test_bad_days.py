@@ -3,7 +3,9 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -293,3 +295,38 @@ def test_the_hubs_promise_is_what_the_lock_says(site: Site) -> None:
     lock = json.loads((site.deploy / "stackplan.lock").read_text())
     (worker,) = [one for one in lock["artifacts"] if one["id"] == "worker:Q4_K_M"]
     assert worker["files"] == [{"path": FILE, "size_bytes": len(WORKER), "sha256": sha256(WORKER), "git_sha1": ""}]
+
+
+def test_models_on_another_disk_than_the_cache_are_kept_once_and_without_the_cache(site: Site, hub: HubServer) -> None:
+    with small_disk(site.folder / "disk", 200) as disk:
+        done = site.run(*HOT, STACKPLAN_MODELS=str(disk / "models"))
+        assert done.returncode == 0, done.stderr
+        file = disk / "models" / HOT_FILE
+        assert file.read_bytes() == WORKER
+        assert file.stat().st_nlink == 2
+    assert not blobs(site)
+
+
+def test_what_the_cache_of_another_disk_holds_is_copied_and_not_fetched(site: Site, hub: HubServer) -> None:
+    site.run(*HOT)
+    hub.requests.clear()
+    with small_disk(site.folder / "disk", 200) as disk:
+        done = site.run(*HOT, STACKPLAN_MODELS=str(disk / "models"))
+        assert done.returncode == 0, done.stderr
+        assert (disk / "models" / HOT_FILE).read_bytes() == WORKER
+    assert not hub.requests
+
+
+def test_a_user_who_stops_gets_130_and_continues_later(site: Site, hub: HubServer) -> None:
+    hub.pause_seconds = 0.01
+    stop = threading.Event()
+    hub.on_sent = lambda total: stop.set() if total > 500_000 else None
+    process = site.start(*HOT)
+    assert stop.wait(30)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=30)
+    assert (process.returncode, "Traceback" in told) == (130, False), told
+    assert len(site.partials()) == 1
+    hub.pause_seconds = 0
+    assert site.run(*HOT).returncode == 0
+    assert hub.sent_bytes < len(WORKER) + 1024**2
