@@ -74,7 +74,7 @@ class BaseFinder:
     assess: Assess
     rating: Rating
     refusals: list[Refusal] = field(default_factory=list)
-    _shapes: dict[tuple[str, bool, str, Placement], dict[int, Taken | Unestimable]] = field(default_factory=dict)
+    _shapes: dict[tuple[str, str, bool, str, Placement], dict[int, Taken | Unestimable]] = field(default_factory=dict)
     _grids: dict[str, tuple[int, ...]] = field(default_factory=dict)
     _budgets: dict[str, int] = field(default_factory=dict)
 
@@ -169,7 +169,7 @@ class BaseFinder:
         if not base.is_whole or base.artifact.weights is None:
             excess = self._excess(base)
             return (_raised(self.assess.takes(base.configuration(context)), excess) for context in base.contexts)
-        key = (base.served.key, base.served.vision, base.kv_type, base.placement)
+        key = (base.served.key, base.served.engine, base.served.vision, base.kv_type, base.placement)
         if key not in self._shapes:
             excess = self._excess(base)
             filled = _filled(base.contexts, lambda context: self.assess.takes(base.configuration(context)))
@@ -244,16 +244,18 @@ def _on_line(
 ) -> Taken | Unestimable:
     if isinstance(start, Unestimable) or isinstance(end, Unestimable):
         return start
-    between = lambda one, other: one + (other - one) * (context - low) // (high - low)  # noqa: E731
+    def between(one: int, other: int) -> int:
+        return one + (other - one) * (context - low) // (high - low)
+
     return Taken(
         tuple(
             PoolTaken(
-                a.pool,
-                between(a.fixed_bytes, b.fixed_bytes),
-                between(a.per_slot_bytes, b.per_slot_bytes),
-                a.weights_bytes,
+                first.pool,
+                between(first.fixed_bytes, last.fixed_bytes),
+                between(first.per_slot_bytes, last.per_slot_bytes),
+                first.weights_bytes,
             )
-            for a, b in zip(start.pools, end.pools, strict=True)
+            for first, last in zip(start.pools, end.pools, strict=True)
         )
     )
 
