@@ -32,7 +32,8 @@ RANKS = {
         choose
         assemble
         pipeline
-        explain fleet whatif
+        alone counterfactual fleet whatif
+        explain
         views
         cli
         __main__
@@ -59,7 +60,7 @@ SHARED = {
         "ollama_environment", "overlays", "references", "routing", "servers", "service_arguments", "templates", "units",
     },
     "views": {"bars", "colour", "host", "table"},
-    "cli": {"__init__", "deployment", "estimate_source", "present", "world"},
+    "cli": {"__init__", "deployment", "estimate_source", "fetching", "present", "world"},
 }  # fmt: skip
 ENGINES = {"llama_cpp", "ollama", "text_embeddings", "vllm", "whisper"}
 ENGINE_INSIDE_ANOTHER = {("ollama", "llama_cpp")}  # Ollama runs llama.cpp
@@ -68,6 +69,7 @@ SPEAKERS = {"views", "cli"}
 SPEAKING = {"rich", "typer"}
 # From needs to a plan nothing reads files, clock or environment: the same world gives the same bytes.
 PURE = {
+    "alone", "counterfactual",
     "architecture", "assemble", "assess", "bases", "catalog", "choose", "configuration", "contexts", "eligibility",
     "estimate", "explain", "diff", "hardware", "needs", "options", "pipeline", "placements", "plan", "problem",
     "quality", "quantisation", "rating", "reasons", "serving", "utility", "utility_terms", "whatif",
