@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from stackplan.bases import Base
-from stackplan.diff import RoleChange, role_changes
+from stackplan.diff import RoleChange, objective, role_changes
 from stackplan.needs import RoleNeed
 from stackplan.pipeline import Planned, Space, best_of
 from stackplan.plan import Plan
@@ -16,6 +16,7 @@ from stackplan.problem import NoChoice, Problem
 from stackplan.solve.conflict import is_feasible
 from stackplan.units import MIB
 
+SECONDS = 4.0
 _LARGEST_SHORTFALL = 1 << 44  # 16 TiB: beyond any machine that is planned for
 
 
@@ -52,27 +53,32 @@ class Block:
 class Counterfactual:
     """The best plan in which a need is held to ``force``; None with the ``conflict`` that forbids one.
 
-    ``cost`` is what the plan's objective (utility x priority) loses, ``roles`` what changes for whom.
+    ``cost`` is what the plan's objective (utility x priority) loses, ``roles`` what changes for whom. Where time ran out
+    before the proof, the true cost lies between ``least_cost`` and ``cost``; else both are the same.
     """
 
     force: Force
     plan: Plan | None
     cost: float
+    least_cost: float
     roles: tuple[RoleChange, ...]
     conflict: tuple[str, ...] = ()
     blocks: tuple[Block, ...] = ()
 
 
-def counterfactual(planned: Planned, force: Force) -> Counterfactual:
-    """Choose again with one need held. ``planned`` must have a plan."""
+def counterfactual(planned: Planned, force: Force, *, seconds: float = SECONDS) -> Counterfactual:
+    """Choose again with one need held, in about so many ``seconds``. ``planned`` must have a plan."""
     assert planned.plan is not None  # noqa: S101
-    other = best_of(forced(planned.space, force))
+    other = best_of(forced(planned.space, force), seconds=seconds)
     if other.plan is None:
         answer = other.chosen.answer
         conflict = answer.conflict if isinstance(answer, NoChoice) else ()
-        return Counterfactual(force, None, 0.0, (), conflict, tuple(blocks(other.chosen.problem, conflict)))
-    cost = planned.plan.objective[0].value - other.plan.objective[0].value
-    return Counterfactual(force, other.plan, cost, tuple(role_changes(planned.plan, other.plan)))
+        return Counterfactual(force, None, 0.0, 0.0, (), conflict, tuple(blocks(other.chosen.problem, conflict)))
+    best, proof = objective(planned.plan), other.plan.proof
+    cost, least = best - objective(other.plan), best - proof.bound
+    return Counterfactual(
+        force, other.plan, cost, min(cost, max(0.0, least)), tuple(role_changes(planned.plan, other.plan))
+    )
 
 
 def forced(space: Space, force: Force) -> Space:
@@ -85,9 +91,7 @@ def forced(space: Space, force: Force) -> Space:
 
 def _held(need: RoleNeed, force: Force) -> RoleNeed:
     """Only the need's own bounds move: its request, by which it is rated, stays."""
-    held = replace(
-        need, required=True, context_floor_tokens=max(need.context_floor_tokens, force.least_context_tokens)
-    )
+    held = replace(need, required=True, context_floor_tokens=max(need.context_floor_tokens, force.least_context_tokens))
     return replace(held, tier=force.tier, tier_pinned=True) if force.tier else held
 
 

@@ -117,7 +117,9 @@ def _instance_changes(before: Plan, after: Plan) -> Iterator[InstanceChange]:
     for name in dict.fromkeys((*old, *new)):
         fields = tuple(_differing(_instance(before, old.get(name)), _instance(after, new.get(name))))
         if fields:
-            yield InstanceChange(name, "added" if name not in old else "removed" if name not in new else "changed", fields)
+            yield InstanceChange(
+                name, "added" if name not in old else "removed" if name not in new else "changed", fields
+            )
 
 
 def _pool_changes(before: Plan, after: Plan) -> Iterator[PoolChange]:

@@ -20,6 +20,7 @@ from stackplan.options import served_models
 from stackplan.plan import Plan
 from stackplan.problem import Choice
 from stackplan.rating import Rating
+from stackplan.solve.lexicographic import DEFAULT_SECONDS
 from stackplan.stack import Request
 
 
@@ -71,10 +72,10 @@ def space_of(world: World) -> Space:
     return Space(world, finder, assessor, tuple(base for one in served for base in finder.bases(one)))
 
 
-def best_of(space: Space) -> Planned:
-    """The best plan of a space."""
+def best_of(space: Space, *, seconds: float = DEFAULT_SECONDS) -> Planned:
+    """The best plan of a space; after so many ``seconds`` the best known, with its bound."""
     world, request, finder = space.world, space.world.request, space.finder
-    chosen = choose(finder, space.bases, partial=request.policy.partial)
+    chosen = choose(finder, space.bases, partial=request.policy.partial, seconds=seconds)
     frame = Frame(
         profile=world.profile,
         stack=request.stack.id,
