@@ -21,6 +21,7 @@ VERBS: dict[str, str] = {
     "lock": "Pin every artifact of a plan: revision, files, checksums.",
     "download": "Fetch the weights of a planned stack.",
     "prune": "List downloaded files that no lock needs.",
+    "check": "Say what is no longer as it was planned.",
     "explain": "Show the runners-up of a role and what each would cost.",
     "diff": "Compare two plans.",
     "whatif": "Plan again with other hardware and show what changes.",

@@ -9,6 +9,7 @@ from stackplan.download.obstacle import Patience
 from stackplan.download.places import Places, check_safe, models_folder
 from stackplan.download.wanted import Pull
 from stackplan.errors import UserError
+from stackplan.hardware import Host
 from stackplan.lock import LOCK_NAME, Lock, LockedArtifact, lock_text, locked, read_lock
 from stackplan.plan import Plan
 
@@ -138,3 +139,44 @@ def _number(environment: Mapping[str, str], name: str, default: float) -> float:
     if not 0 <= value < 10**6:
         raise UserError(f"{name} is {text[:40]!r}, not a number", hint="unset or correct it", slug="bad-number")
     return value
+
+
+def expected_files(files: Mapping[str, str], plan: Plan) -> dict[str, str]:
+    """What ``plan`` renders to, for those targets of which at least one file of their own is there."""
+    from stackplan.render import TARGETS, render_plan  # noqa: PLC0415
+
+    expected: dict[str, str] = {}
+    for name, (_, needed) in TARGETS.items():
+        try:
+            own = render_plan(plan, [name])
+            shared = render_plan(plan, needed) if needed else {}
+        except UserError:
+            continue  # this host has no such target
+        if any(path in files for path in own.keys() - shared.keys()):
+            expected |= own
+    return expected
+
+
+def is_up(plan: Plan) -> bool:
+    """Whether something answers on a port of the plan, so that memory in use may be the stack's own."""
+    import socket  # noqa: PLC0415
+
+    for port in sorted({plan.gateway_port, *(instance.port for instance in plan.instances)}):
+        with socket.socket() as probe:
+            probe.settimeout(0.2)
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return True
+    return False
+
+
+def described_host(path: Path) -> Host:
+    """The machine that `stackplan detect --json` described. Raises `UserError`."""
+    import json  # noqa: PLC0415
+
+    from stackplan.host_json import host_from_json  # noqa: PLC0415
+
+    try:
+        return host_from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError) as error:
+        hint = "write one with: stackplan detect --json > machine.json"
+        raise UserError(f"{path} is not a machine's JSON: {error}", hint=hint, slug="bad-host") from error
