@@ -1,4 +1,4 @@
-"""The best that each model could do for a need with the machine to itself: what a plan with several roles falls short of."""
+"""The best that each model could do for a need with the machine to itself: what a plan falls short of."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -53,8 +53,8 @@ class Block:
 class Counterfactual:
     """The best plan in which a need is held to ``force``; None with the ``conflict`` that forbids one.
 
-    ``cost`` is what the plan's objective (utility x priority) loses, ``roles`` what changes for whom. Where time ran out
-    before the proof, the true cost lies between ``least_cost`` and ``cost``; else both are the same.
+    ``cost`` is what the plan's objective (utility x priority) loses, ``roles`` what changes for whom. Where time ran
+    out before the proof, the true cost lies between ``least_cost`` and ``cost``; else both are the same.
     """
 
     force: Force

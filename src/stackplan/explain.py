@@ -51,7 +51,7 @@ class Explanation:
 
 
 def rivals(planned: Planned, need: RoleNeed, count: int = RUNNERS_UP) -> tuple[Rival, ...]:
-    """What to hold against the chosen option: the ``count`` best other models, then other ways to run the chosen one."""
+    """What to hold against the chosen option: the ``count`` best other models, and the chosen one run otherwise."""
     served = served_by(planned, need)
     instance = _instance(planned, served)
     models = best_alone(planned.space, need, _model, most=count + 1)
