@@ -70,7 +70,7 @@ def peak(plan: Json, pool: str, host_pool: str) -> int:
                 kept += sum(demand["weights_bytes"] for demand in taken.values())
                 size -= taken[pool]["weights_bytes"]
             turns[instance["swap_group"]] = max(turns[instance["swap_group"]], size)
-    return hot + max(kept + sum(turns.values()), max(cold))
+    return hot + max(kept + sum(turns.values()), *cold)
 
 
 def _host_pool(plan: Json) -> str:

@@ -65,7 +65,9 @@ def _choices(model, world):
 
 def _memory(model, world, candidate, served, running):
     """What a candidate takes of each pool: loaded and kept, as expressions over the choices."""
-    slots = sum(o["slots"] * served[o["need"], o["candidate"]] for o in world["offers"] if o["candidate"] == candidate["id"])
+    slots = sum(
+        o["slots"] * served[o["need"], o["candidate"]] for o in world["offers"] if o["candidate"] == candidate["id"]
+    )
     loaded, kept = {}, {}
     for take in candidate["takes"]:
         loaded[take["pool"]] = take["fixed_bytes"] * running[candidate["id"]] + take["per_slot_bytes"] * slots

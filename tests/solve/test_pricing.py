@@ -59,7 +59,7 @@ def test_prices_leave_much_out() -> None:
 
 
 def half_of(world: Problem, seed: int) -> Problem:
-    rng = random.Random(seed)
+    rng = random.Random(seed)  # noqa: S311
     kept = {candidate.id for candidate in world.candidates if rng.random() < 0.5}
     return replace(
         world,

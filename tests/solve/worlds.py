@@ -13,7 +13,7 @@ GIB = 1024**3
 
 def random_world(seed: int, *, needs: int = 3, keys: int = 4) -> Problem:
     """A world of a few needs and weights, small enough to try every assignment."""
-    rng = random.Random(seed)
+    rng = random.Random(seed)  # noqa: S311
     pools = {"gpu0": rng.randint(4, 20) * GIB, "ram": rng.randint(4, 30) * GIB}
     if rng.random() < 0.4:
         pools["gpu1"] = rng.randint(4, 12) * GIB
@@ -51,28 +51,34 @@ def breach(problem: Problem, assignment: dict[str, str]) -> str | None:
     """The first rule that the assignment breaks, or None; adds everything up from the definitions."""
     candidates = {candidate.id: candidate for candidate in problem.candidates}
     slots: dict[str, int] = defaultdict(int)
-    for need in problem.needs:
-        if need.required and need.id not in assignment:
-            return f"{need.id} unserved"
     for need, name in assignment.items():
         matching = [offer for offer in problem.offers if (offer.need, offer.candidate) == (need, name)]
         if not matching:
             return f"{name} was never offered to {need}"
         slots[name] += matching[0].slots
-    keys = [candidates[name].key for name in slots]
+    return next(
+        iter((*_rules_broken(problem, assignment, candidates), *_limits_broken(problem, slots, candidates))), None
+    )
+
+
+def _rules_broken(problem: Problem, assignment: dict[str, str], candidates: dict[str, Candidate]) -> Iterator[str]:
+    yield from (f"{need.id} unserved" for need in problem.needs if need.required and need.id not in assignment)
+    keys = [candidates[name].key for name in set(assignment.values())]
     if len(keys) != len(set(keys)):
-        return "the same weights twice"
+        yield "the same weights twice"
     for group in problem.distinct:
         chosen = [candidates[assignment[need]].key for need in group if need in assignment]
         if len(chosen) != len(set(chosen)):
-            return "distinct needs share weights"
+            yield "distinct needs share weights"
+
+
+def _limits_broken(problem: Problem, slots: dict[str, int], candidates: dict[str, Candidate]) -> Iterator[str]:
     for pool, budget in problem.pools.items():
         if pool_peak(problem, slots, pool) > budget:
-            return f"{pool} exceeded"
+            yield f"{pool} exceeded"
     files = {name: size for chosen in slots for name, size in candidates[chosen].files}
     if problem.disk_bytes is not None and sum(files.values()) > problem.disk_bytes:
-        return "disk exceeded"
-    return None
+        yield "disk exceeded"
 
 
 def pool_peak(problem: Problem, slots: dict[str, int], pool: str) -> int:
@@ -123,8 +129,8 @@ def best_by_trying_everything(problem: Problem) -> tuple[int, int, int] | None:
 
 
 def larger_world(seed: int) -> Problem:
-    """A world too large to try everything in: 2-8 needs, 3-20 weights in up to 4 sizes, 2-5 pools, every kind of rule."""
-    rng = random.Random(f"larger {seed}")
+    """A world too large to try everything in: 2-8 needs, 3-20 weights in up to 4 sizes, 2-5 pools, every rule."""
+    rng = random.Random(f"larger {seed}")  # noqa: S311
     needs = tuple(Need(f"need{i}", rng.random() < 0.55) for i in range(2 + seed % 7))
     cards = [f"gpu{i}" for i in range(rng.randint(1, 4))]
     tight = 4 if rng.random() < 0.2 else 1  # a fifth of the worlds have hardly room for anything

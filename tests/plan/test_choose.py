@@ -1,0 +1,124 @@
+"""Choosing without writing the whole option space down gives what solving the whole space gives."""
+
+import random
+from dataclasses import replace
+
+import pytest
+from tests.plan.worlds import PROFILES, bundled
+from tests.solve.worlds import breach
+
+from stackplan.assess import HostAssessor
+from stackplan.bases import BaseFinder
+from stackplan.choose import choose
+from stackplan.hardware import Host, Pool
+from stackplan.needs import needs_of
+from stackplan.options import columns_of, empty_problem, served_models
+from stackplan.pipeline import World
+from stackplan.problem import Choice, NoChoice, Problem
+from stackplan.rating import Rating
+from stackplan.solve import solve
+from stackplan.stack import RoleRequest, Stack
+
+CHAT_ROLES = ("worker", "code", "helper", "vision", "watchdog", "architect", "agent")
+OTHER_ROLES = ("embedding", "reranker", "speech", "document-embedding", "embedder-pool")
+MODELS_PER_WORLD = 9
+
+
+def small_world(seed: int) -> World:
+    """A bundled machine with other memory, a slice of the bundled catalog, a stack of one to four roles."""
+    rng = random.Random(f"choose {seed}")  # noqa: S311
+    world = bundled(rng.choice(PROFILES), "everyday")
+    roles = rng.sample(CHAT_ROLES, rng.randint(1, 3)) + rng.sample(OTHER_ROLES, rng.randint(0, 1))
+    kinds = {kind for role in world.catalog.roles if role.id in roles for kind in role.suits}
+    suited = [m for m in world.catalog.models if kinds & set(m.suits) and m.architecture and m.artifacts]
+    light = sorted(suited, key=lambda model: model.parameters)[: 2 * len(suited) // 3]
+    models = tuple(_with_few_files(model, rng) for model in rng.sample(light, min(MODELS_PER_WORLD, len(light))))
+    requests = tuple(_request(role, rng) for role in sorted(roles))
+    ports = [replace(request, port=9000 + 20 * number) for number, request in enumerate(requests)]
+    request = replace(world.request, stack=Stack("small", "small", tuple(ports), 8999))
+    return replace(
+        world,
+        host=_with_other_memory(world.host, rng),
+        catalog=replace(world.catalog, models=tuple(sorted(models, key=lambda model: model.id))),
+        request=request,
+    )
+
+
+def _with_few_files(model, rng: random.Random):
+    files = list(model.artifacts)
+    return replace(model, artifacts=tuple(f for f in files if f in rng.sample(files, min(4, len(files)))))
+
+
+def _request(role: str, rng: random.Random) -> RoleRequest:
+    return RoleRequest(
+        role,
+        priority=rng.choice([0.5, 1.0, 2.0]),
+        required=rng.random() < 0.4,
+        count=rng.choice([1, 2, 3]) if role == "embedder-pool" else 1,
+        slots=rng.choice([None, 2, 4]),
+        tier=rng.choice([None, None, "warm"]),
+        tier_pinned=rng.random() < 0.2,
+        context_wish_tokens=rng.choice([None, 16384]),
+    )
+
+
+def _with_other_memory(host: Host, rng: random.Random) -> Host:
+    return replace(host, pools=tuple(_scaled(pool, rng.choice([0.4, 0.7, 1.0])) for pool in host.pools))
+
+
+def _scaled(pool: Pool, share: float) -> Pool:
+    return replace(pool, capacity_bytes=int(pool.capacity_bytes * share))
+
+
+def found_and_whole(world: World):
+    """What `choose` finds, and the problem of every option there is."""
+    needs = needs_of(world.request.stack, world.catalog)
+    rating = Rating(world.request.policy, world.judgement.quality, world.judgement.quantisation)
+    assessor = HostAssessor.of(world.host, world.speed)
+    finder = BaseFinder(world.host, needs, world.request.policy, assessor, rating)
+    bases = [
+        base for one in served_models(needs, world.catalog, world.request.policy, []) for base in finder.bases(one)
+    ]
+    columns = [column for base in bases for column in columns_of(base, finder)]
+    return choose(finder, bases), _problem(empty_problem(world.host, needs, rating), columns)
+
+
+def _problem(empty: Problem, columns) -> Problem:
+    return replace(
+        empty,
+        candidates=tuple(column.candidate for column in columns),
+        offers=tuple(offer for column in columns for offer in column.offers),
+    )
+
+
+def compare(seed: int) -> str:
+    """Judge the choice of a small world by solving its whole space; "proved", "unproved" or "none"."""
+    chosen, whole = found_and_whole(small_world(seed))
+    expected = solve(whole, seconds=300)
+    if isinstance(expected, NoChoice):
+        assert isinstance(chosen.answer, NoChoice)
+        return "none"
+    answer = chosen.answer
+    assert isinstance(answer, Choice)
+    assert expected.optimal
+    assert breach(whole, answer.assignment) is None
+    if not answer.optimal:  # what is not proved is said, with a bound that holds
+        assert answer.value <= expected.value <= answer.bound
+        assert answer.gap > 0
+        return "unproved"
+    told = (answer.value, answer.memory_bytes, answer.disk_bytes)
+    assert told == (expected.value, expected.memory_bytes, expected.disk_bytes)
+    assert answer.assignment == expected.assignment
+    return "proved"
+
+
+@pytest.mark.parametrize("seed", [1, 4, 7, 12, 16, 19])
+def test_the_choice_is_that_of_the_whole_space(seed: int) -> None:
+    assert compare(seed) in {"proved", "none"}
+
+
+@pytest.mark.slow
+def test_the_choice_is_that_of_the_whole_space_in_many_more_worlds() -> None:
+    """Unproved answers are honest ones, but they must stay the exception in worlds as small as these."""
+    endings = [compare(seed) for seed in range(20, 60)]
+    assert endings.count("proved") >= 30
