@@ -118,7 +118,8 @@ def _roles(plan: Plan, look: Look) -> list[str]:
     header, *lines = _drawn(narrow, look)
     margin = " " * (column_widths(narrow)[_ROLE] + 3)
     beneath = (
-        wrap(", ".join(row[column] for column in _BENEATH), look.width, first=margin, rest=margin) for row in rows
+        wrap(", ".join(row[column] for column in _BENEATH if row[column] != "-"), look.width, first=margin, rest=margin)
+        for row in rows
     )
     return [header, *(text for line, details in zip(lines, beneath, strict=True) for text in (line, *details))]
 
