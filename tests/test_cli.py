@@ -1,0 +1,166 @@
+"""The command line as a person meets it: one process per command, exit codes, stdout for data, stderr for the story."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from stackplan import __version__
+from stackplan.cli import VERBS
+
+ROOT = Path(__file__).resolve().parents[1]
+Done = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """A user with no folders of their own yet, on a terminal of 100 columns."""
+    own = {"STACKPLAN_CONFIG": str(tmp_path / "config"), "COLUMNS": "100", "HF_HUB_OFFLINE": "1", "LC_ALL": "C.UTF-8"}
+    return {**os.environ, **own}
+
+
+@pytest.fixture
+def stackplan(tmp_path: Path, environment: dict[str, str]):
+    def call(*words: str, **more: str) -> Done:
+        return subprocess.run(
+            [sys.executable, "-m", "stackplan", *words],
+            cwd=tmp_path, env={**environment, **more}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    return call
+
+
+def test_the_version_is_one_line(stackplan) -> None:
+    done = stackplan("--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"stackplan {__version__}\n", "")
+
+
+def test_help_names_every_verb_and_the_exit_codes(stackplan) -> None:
+    done = stackplan("--help")
+    assert done.returncode == 0
+    assert [verb for verb in VERBS if f"  {verb} " not in done.stdout] == []
+    assert "3 no plan" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "slug", "names_the_fix"),
+    [
+        (["plan", "rtx-3090-tii"], "unknown-profile", "rtx-3090-ti"),
+        (["plan", "rtx-3090-ti", "--stack", "everyda"], "unknown-stack", "everyday"),
+        (["plan", "rtx-3090-ti", "--policy", "qualty"], "unknown-policy", "quality"),
+        (["plan", "rtx-3090-ti", "--ram", "0"], "bad-size", "--ram"),
+        (["plan", "rtx-3090-ti", "--ram=-5GiB"], "bad-size", "GiB"),
+        (["plan", "rtx-3090-ti", "--vram", "gpu9=8GiB"], "bad-size", "gpu0"),
+        (["plan", "rtx-3090-ti", "--headroom", "lots"], "bad-size", "GiB"),
+        (["plan", "rtx-3090-ti", "--set", "wroker.context=32k"], None, "worker"),
+        (["plan", "rtx-3090-ti", "--set", "worker.contxt=32k"], "bad-set", "context"),
+        (["plan", "rtx-3090-ti", "--set", "worker.context=-1"], "bad-set", ""),
+        (["plan", "rtx-3090-ti", "--set", "nonsense"], "bad-set", "worker.context"),
+        (["plan", "--host", "nowhere.json"], None, ""),
+        (["plan", "broken.yaml"], "bad-yaml", ""),
+        (["plan", "nowhere.yaml"], None, ""),
+        (["apply", "rtx-3090-ti", "--out", "taken"], "deploy-foreign", "--out"),
+        (["download"], "no-plan-file", "stackplan apply"),
+        (["catalog", "show", "qwen3-8"], "unknown-model", "qwen3-8b"),
+        (["inspect", "nowhere.gguf"], "file-not-found", ""),
+        (["profiles", "show", "rtx-309"], "unknown-profile", "rtx-3090"),
+        (["render", "--plan", "broken.yaml"], "plan-unreadable", "stackplan apply"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_is_one_line_with_a_name_and_a_hint(
+    stackplan, tmp_path: Path, words: list[str], slug: str | None, names_the_fix: str
+) -> None:
+    (tmp_path / "broken.yaml").write_text("id: [unclosed\n", encoding="utf-8")
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.txt").write_text("years of work", encoding="utf-8")
+    done = stackplan(*words)
+    told = done.stderr.splitlines()
+    assert done.returncode == 1, done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert len(told) == 2, told
+    assert told[0].startswith(f"error[{slug}]: " if slug else "error[")
+    assert told[1].startswith("hint: ")
+    assert names_the_fix in done.stderr
+    assert (tmp_path / "taken" / "thesis.txt").exists()
+
+
+@pytest.mark.parametrize("words", [["nonsense"], ["plan", "--nonsense"], ["plan", "a", "b"], ["catalog", "nonsense"]])
+def test_a_misspelt_command_ends_with_1_and_points_to_help(stackplan, words: list[str]) -> None:
+    done = stackplan(*words)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Traceback" not in done.stderr
+    assert "--help" in done.stderr
+
+
+def test_a_wish_that_cannot_be_met_ends_with_3_and_says_why(stackplan) -> None:
+    done = stackplan("plan", "cpu-only", "--set", "worker.speed=100000")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "error[no-plan]" in done.stderr
+    assert "worker" in done.stderr
+    assert "hint: " in done.stderr
+
+
+def test_json_on_stdout_is_json_and_nothing_else(stackplan) -> None:
+    done = stackplan("plan", "cpu-only", "--json")
+    plan = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert plan["schema"] == 1
+    for pool in plan["host"]["pools"]:
+        assert pool["budget_bytes"] == pool["capacity_bytes"] - sum(line["bytes"] for line in pool["reserved"])
+        assert pool["used_bytes"] <= pool["budget_bytes"]
+
+
+def test_the_same_command_twice_writes_the_same_bytes(stackplan, tmp_path: Path) -> None:
+    assert stackplan("apply", "cpu-only", "--out", "one").returncode == 0
+    assert stackplan("apply", "cpu-only", "--out", "two", STACKPLAN_CACHE=str(tmp_path / "cold")).returncode == 0
+    trees = [
+        {
+            path.relative_to(tmp_path / name): path.read_bytes()
+            for path in (tmp_path / name).rglob("*")
+            if path.is_file()
+        }
+        for name in ("one", "two")
+    ]
+    assert trees[0]
+    assert trees[0] == trees[1]
+
+
+def test_a_plan_on_a_pipe_has_no_colour_and_names_the_next_step(stackplan) -> None:
+    done = stackplan("plan", "cpu-only")
+    assert done.returncode == 0
+    assert "\x1b" not in done.stdout
+    assert "Next: stackplan apply cpu-only" in done.stdout
+
+
+def test_terminals_without_block_letters_get_ascii(stackplan) -> None:
+    done = stackplan("plan", "cpu-only", LC_ALL="C", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert done.returncode == 0
+    assert done.stdout.isascii()
+
+
+def test_a_reader_that_goes_away_is_no_error(environment: dict[str, str], tmp_path: Path) -> None:
+    command = f"{sys.executable} -m stackplan catalog list | head -1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.splitlines()[-1] == "0"
+    assert "Traceback" not in done.stderr
+
+
+def test_an_interrupt_ends_with_130_and_no_traceback(environment: dict[str, str], tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stackplan", "plan", "epyc-512gb"],
+        cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    time.sleep(0.7)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode in (130, 0)  # 0 where the machine had planned already
+    assert "Traceback" not in told
