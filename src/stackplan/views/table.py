@@ -72,7 +72,8 @@ def _row(line: Sequence[str], widths: Sequence[int], right: Collection[int], sty
 
 def wrap(text: str, width: int, *, first: str = " ", rest: str = "   ") -> list[str]:
     """``text``, made inert, as lines of at most ``width`` cells; a word longer than a line is cut into pieces."""
-    lines, line = [], first
+    lines: list[str] = []
+    line = first
     for word in _pieces(inert(text), width - max(cell_width(first), cell_width(rest))):
         fresh = (not lines and line == first) or line == rest
         joined = line + word if fresh else f"{line} {word}"
