@@ -13,13 +13,17 @@ from stackplan.problem import NoChoice
 
 def present(planned: Planned, *, next_step: str | None = None) -> None:
     """Print the plan for people."""
+    from stackplan.traded import traded_away  # noqa: PLC0415
     from stackplan.views.plan import plan_text  # noqa: PLC0415
+    from stackplan.views.traded import traded_text  # noqa: PLC0415
 
     assert planned.plan is not None  # noqa: S101
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     width = shutil.get_terminal_size((100, 24)).columns
     ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
     typer.echo(plan_text(planned.plan, colour=colour, width=width, ascii_only=ascii_only, next_step=next_step))
+    if traded := traded_text(traded_away(planned), colour=colour, width=width):
+        typer.echo("\n" + traded)
 
 
 def refuse(planned: Planned, *, as_json: bool) -> None:
