@@ -19,13 +19,13 @@ WIDE = """\
  ram                      █▒╳╳╳░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░   7.4 / 64.0 GiB  free 56.6
  █ weights  ▓ KV  ▒ compute, other  ╳ reserved  ░ free
 
- role        model                  quant   context         tier  on        weights   KV  tok/s (est.)   basis
- worker      qwen3-32b              Q4_K_M  2 x 16k (q8_0)  HOT   gpu0         18.4  2.1  34 (28-40)     derived
- front-door  qwen3-32b              Q4_K_M  2 x 16k (q8_0)  HOT   gpu0       shared       34 (28-40)     derived
- embedding   nomic-embed-text-v2-…  F16     512             HOT   cpu           0.9    -  -              measured
- code        qwen2.5-coder-14b-in…  Q5_K_M  16k (q8_0)      WARM  gpu0          2.0  0.5  61 (55-70)     derived/assumed
- vision      gemma-3-4b             Q4_K_M  16k (q8_0)      WARM  gpu0          1.5  0.2  4.2 (3.1-5.0)  derived
- architect   gpt-oss-120b           MXFP4   16k (q8_0)      COLD  gpu0+cpu     59.0  1.0  11 (9-14)      derived
+ role        model                       quant   context         tier  on        weights   KV  tok/s (est.)   basis
+ worker      qwen3-32b                   Q4_K_M  2 x 16k (q8_0)  HOT   gpu0         18.4  2.1  34 (28-40)     derived
+ front-door  qwen3-32b                   Q4_K_M  2 x 16k (q8_0)  HOT   gpu0       shared       34 (28-40)     derived
+ embedding   nomic-embed-text-v2-moe     F16     512             HOT   cpu           0.9    -  -              measured
+ code        qwen2.5-coder-14b-instruct  Q5_K_M  16k (q8_0)      WARM  gpu0          2.0  0.5  61 (55-70)     assumed
+ vision      gemma-3-4b                  Q4_K_M  16k (q8_0)      WARM  gpu0          1.5  0.2  4.2 (3.1-5.0)  derived
+ architect   gpt-oss-120b                MXFP4   16k (q8_0)      COLD  gpu0+cpu     59.0  1.0  11 (9-14)      derived
 
  Not served  because
  ocr         no memory: needs 6.1 GiB on gpu0, of which 0.5 are free; the smallest model that reads documents needs 4.2
@@ -33,7 +33,6 @@ WIDE = """\
 
  WARM: code, vision take turns in one place in memory; the bar counts the largest.
  COLD: architect on disk, started by hand while WARM models are out; not in the bars.
- basis: of memory, and after the slash of speed where that differs.
  note: the card drives a screen: 0.5 GiB are kept for it
 
  Best of 412 options, proved optimal. 81.8 GiB on disk.
@@ -117,7 +116,7 @@ def test_a_pool_over_its_budget_says_by_how_much() -> None:
         (Proof("optimal", 1.0, 0.0, 412, 0, "x"), "Best of 412 options, proved optimal."),
         (
             Proof("time limit", 1.0, 0.0134, 412, 0, "x"),
-            "Best found of 412 options, not proved optimal (time limit): nothing can be more than 1.3 % better.",
+            "Best found of 412 options, not proved optimal: nothing can be more than 1.3 % better.",
         ),
     ],
 )

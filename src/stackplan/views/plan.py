@@ -1,10 +1,10 @@
 """A plan as one screen of text: pools as bars, roles as a table, what is not served, and how good the plan is."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from stackplan.hardware import Device, PoolKind
+from stackplan.hardware import Basis, Device, PoolKind
 from stackplan.plan import Instance, Plan, Proof, ServedRole, Unserved
 from stackplan.serving import SpeedEstimate
 from stackplan.units import format_bytes, format_gib, format_tokens
@@ -20,7 +20,8 @@ _HEADER = ("role", "model", "quant", "context", "tier", "on", "weights", "KV", "
 _BENEATH = (2, 3, 9)  # columns that narrow screens show on a second line: how the model is served
 _ROLE, _MODEL = 0, 1
 _RIGHT = {"weights", "KV"}
-_SHORTEST_ROLE, _SHORTEST_MODEL, _SHORTEST_WIDE_MODEL = 8, 12, 20
+_SHORTEST_WIDE_MODEL = 20
+_SHORTEST = {_MODEL: 12, _ROLE: 8}  # models are cut first: a role stands on one line only
 _LONGEST_QUANTISATION, _LONGEST_PLACE = 12, 12
 
 
@@ -111,10 +112,10 @@ def _roles(plan: Plan, look: Look) -> list[str]:
     rows = list(_rows(plan))
     if not rows:
         return []
-    wide = _fitted([_HEADER, *rows], look, _SHORTEST_WIDE_MODEL)
+    wide = _fitted([_HEADER, *rows], look, {_MODEL: _SHORTEST_WIDE_MODEL})
     if _table_width(wide) <= look.width:
         return _drawn(wide, look)
-    narrow = _fitted([_without(line, _BENEATH) for line in (_HEADER, *rows)], look, _SHORTEST_MODEL)
+    narrow = _fitted([_without(line, _BENEATH) for line in (_HEADER, *rows)], look, _SHORTEST)
     header, *lines = _drawn(narrow, look)
     margin = " " * (column_widths(narrow)[_ROLE] + 3)
     beneath = (
@@ -179,22 +180,21 @@ def _speed(speed: SpeedEstimate | None) -> str:
 
 
 def _basis(instance: Instance) -> str:
-    """Where the figures come from: memory, and speed after a slash where that differs."""
-    if instance.speed is None or instance.speed.basis == instance.basis:
-        return str(instance.basis)
-    return f"{instance.basis}/{instance.speed.basis}"
+    """What the row's figures rest on: the weaker of the bases of memory and of speed."""
+    bases = (instance.basis, *((instance.speed.basis,) if instance.speed else ()))
+    return str(max(bases, key=list(Basis).index))
 
 
 def _without(line: tuple[str, ...], columns: Sequence[int]) -> tuple[str, ...]:
     return tuple(cell for column, cell in enumerate(line) if column not in columns)
 
 
-def _fitted(lines: Sequence[tuple[str, ...]], look: Look, shortest_model: int) -> list[tuple[str, ...]]:
-    """The lines with models, then roles cut as far as the width asks and reading allows."""
-    for column, shortest in ((_MODEL, shortest_model), (_ROLE, _SHORTEST_ROLE)):
+def _fitted(lines: Sequence[tuple[str, ...]], look: Look, shortest: Mapping[int, int]) -> list[tuple[str, ...]]:
+    """The lines with the columns of ``shortest`` cut, in that order, as far as the width asks and reading allows."""
+    for column, least in shortest.items():
         over = _table_width(lines) - look.width
         if over > 0:
-            room = max(shortest, column_widths(lines)[column] - over)
+            room = max(least, column_widths(lines)[column] - over)
             lines = [
                 (*line[:column], shorten(line[column], room, ellipsis=look.ellipsis), *line[column + 1 :])
                 for line in lines
@@ -249,8 +249,6 @@ def _sharing(plan: Plan, look: Look) -> Iterator[str]:
 
 
 def _notes(plan: Plan, look: Look) -> Iterator[str]:
-    if any("/" in _basis(instance) for instance in plan.instances):
-        yield from wrap("basis: of memory, and after the slash of speed where that differs.", look.width)
     for note in plan.notes:
         yield from wrap(f"note: {note}", look.width)
 
@@ -267,6 +265,6 @@ def proof_sentence(proof: Proof) -> str:
     if proof.status == "optimal" and proof.gap == 0:
         return f"Best of {proof.options_offered:,} options, proved optimal."
     return (
-        f"Best found of {proof.options_offered:,} options, not proved optimal ({proof.status}): "
+        f"Best found of {proof.options_offered:,} options, not proved optimal: "
         f"nothing can be more than {100 * proof.gap:.2g} % better."
     )
