@@ -69,6 +69,7 @@ class Site:
 
     folder: Path
     hub: HubServer
+    index: Path
 
     @property
     def deploy(self) -> Path:
@@ -94,6 +95,7 @@ class Site:
             "HF_HUB_DOWNLOAD_TIMEOUT": "1",
             "STACKPLAN_MODELS": str(self.models),
             "STACKPLAN_RETRY_SECONDS": "0.01",
+            "STACKPLAN_CACHE": str(self.index),
             "PYTHONDONTWRITEBYTECODE": "1",
         } | more
 
@@ -132,7 +134,7 @@ def hub() -> Iterator[HubServer]:
 
 
 @pytest.fixture
-def site(tmp_path: Path, hub: HubServer) -> Site:
-    made = Site(tmp_path, hub)
+def site(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, hub: HubServer) -> Site:
+    made = Site(tmp_path, hub, tmp_path_factory.getbasetemp() / "index")
     made.render(usual_plan())
     return made

@@ -124,3 +124,11 @@ def test_a_damaged_lock_is_told_and_an_upgrade_writes_it_anew(site: Site) -> Non
 def test_json_says_the_same(site: Site) -> None:
     told = json.loads(site.run("lock", "--json").stdout)
     assert [one["unpinned"] for one in told["artifacts"]] == [[], []]
+
+
+def test_a_hub_that_is_down_is_waited_for_once_and_not_for_every_model(site: Site, hub: HubServer) -> None:
+    hub.forever["listing"] = Fault(status=503)
+    done = site.run("lock", STACKPLAN_TRIES="4")
+    assert done.returncode == 1
+    assert done.stdout.count("NOT PINNED") == 2
+    assert len(hub.listings) == 4 + 1

@@ -129,7 +129,7 @@ def _unreachable(error: Exception, repository: str) -> Obstacle:
     words = " ".join(str(error).split())[:160] or type(error).__name__
     return Obstacle(
         f"the hub cannot be reached for {repository}: {words}",
-        hint="check the network, the proxy and HF_ENDPOINT, then run it again: it continues where it stopped",
+        hint="check network, proxy and HF_ENDPOINT and run it again, or use only the cache: HF_HUB_OFFLINE=1",
         slug="hub-unreachable",
         temporary=True,
     )

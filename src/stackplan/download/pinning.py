@@ -30,16 +30,19 @@ def pin(lock: Lock, chosen: Iterable[str], question: Question) -> tuple[Lock, tu
     wanted = set(chosen)
     artifacts: list[LockedArtifact] = []
     failures: list[Failed] = []
+    asking = question
     for artifact in lock.artifacts:
         found = artifact
         needed = artifact.format != "ollama" and (question.upgrade or bool(artifact.unpinned))
         if artifact.id in wanted and needed:
             try:
-                found = _pinned(artifact, _looks(lock.plan, artifact.id), question)
+                found = _pinned(artifact, _looks(lock.plan, artifact.id), asking)
                 check_safe(found)
             except UserError as error:
                 found = artifact
                 failures.append(failed(artifact.id, artifact.repository, error))
+                if isinstance(error, Obstacle) and error.temporary:  # the others would wait for the same server
+                    asking = replace(question, patience=replace(question.patience, tries=1))
         artifacts.append(found)
     return repinned(lock, artifacts), tuple(failures)
 
