@@ -13,7 +13,8 @@ from stackplan.solve.search import fits, minimal_cover
 class Exact:
     """One problem under one deadline, and what was learnt on the way: ``covers`` that do not fit, levels ``held``.
 
-    ``gap`` is the relative gap that an answer may have; 0 where the best is asked for.
+    ``gap`` is the relative gap that an answer may have; 0 where the best is asked for. ``nodes`` bounds the work of one
+    solve; ``deadline`` is there for emergencies only, since what it cuts off depends on the machine.
     """
 
     index: Indexed
@@ -21,6 +22,7 @@ class Exact:
     deadline: float
     clock: Callable[[], float]
     gap: float = 0.0
+    nodes: int = 2_000_000_000
     covers: list[dict[str, str]] = field(default_factory=list)
     held: list[tuple[list[Term], str, float]] = field(default_factory=list)
 
@@ -29,7 +31,9 @@ class Exact:
         while True:
             programme = self._programme(cost)
             point = point_of(self.index, start) if start is not None else None
-            answer = minimise(programme, seconds=max(0.1, self.deadline - self.clock()), start=point, gap=self.gap)
+            answer = minimise(
+                programme, seconds=max(0.1, self.deadline - self.clock()), start=point, gap=self.gap, nodes=self.nodes
+            )
             assignment = assignment_of(self.index, answer)
             if not answer.values or fits(self.index.problem, assignment):
                 return answer

@@ -4,6 +4,7 @@ Each level is minimised with the levels above it held at their optimum, so that 
 weight. Values are integers; sizes closer than 8 bytes count as equal, below what a solver can hold apart.
 """
 
+import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 
@@ -29,6 +30,8 @@ from stackplan.solve.usage import memory_bytes, usage, value
 from stackplan.units import MIB
 
 DEFAULT_SECONDS = 60.0
+_NODES, _NEAR_NODES = 60, 10  # branch-and-bound nodes of a value level, and of a quick look
+_MOST_TIED = 500  # offers among which ties are settled by proof; more cost more than the tie is worth
 _TIED_MIB = 8 / MIB
 _TIED_VALUE = 1.0  # thousandths of a point: what float prices may be off
 
@@ -51,7 +54,7 @@ def solve(
     known = _better(problem, start_assignment(problem), hint)
     reduced = undominated(_within_reach(problem, found, known))
     index = indexed(reduced)
-    exact = Exact(index, partial, deadline, clock)
+    exact = Exact(index, partial, deadline, clock, nodes=_NODES)
     terms = _value_with_requirements(index) if partial else list(value_terms(index))
     answer = exact.minimum(_negated(terms), known)
     if answer.termination is Termination.INFEASIBLE:
@@ -65,7 +68,7 @@ def solve(
 def best_value(problem: Problem, *, gap: float = 0.002, seconds: float = DEFAULT_SECONDS) -> Choice | None:
     """A choice of nearly the most value, required needs first; None when time brings none."""
     index = indexed(problem)
-    exact = Exact(index, True, time.monotonic() + seconds, time.monotonic, gap=gap)
+    exact = Exact(index, True, time.monotonic() + seconds, time.monotonic, gap=gap, nodes=_NEAR_NODES)
     answer = exact.minimum(_negated(_value_with_requirements(index)), start_assignment(problem))
     if not answer.values:
         return None
@@ -119,10 +122,13 @@ def _value_with_requirements(index: Indexed) -> list[Term]:
 def _settled(exact: Exact, found: PriceList | None, assignment: dict[str, str]) -> dict[str, str]:
     """Ties broken: fewest bytes in memory, then on disk, then the first names; each held before the next.
 
-    Only what a choice of the same value could use takes part.
+    Only what a choice of the same value could use takes part. Where that is very much, the solver's own answer stays:
+    the same for the same problem, but a lighter one of the same value may exist.
     """
     index = indexed(_within_reach(exact.index.problem, found, assignment))
-    ties = Exact(index, exact.partial, exact.deadline, exact.clock, covers=list(exact.covers))
+    if len(index.offers) > _MOST_TIED:
+        return assignment
+    ties = Exact(index, exact.partial, exact.deadline, exact.clock, covers=list(exact.covers), nodes=_NODES)
     values = _value_with_requirements(index) if exact.partial else list(value_terms(index))
     best = assignment
     ties.hold(values, "G", best, -0.5)
@@ -136,9 +142,16 @@ def _settled(exact: Exact, found: PriceList | None, assignment: dict[str, str]) 
 
 
 def _name_terms(index: Indexed) -> list[Term]:
-    """Ranks of names: every need prefers the alphabetically first candidate."""
-    ranks = {candidate: rank for rank, candidate in enumerate(sorted(index.candidates))}
-    return [(serve(offer), float(ranks[offer.candidate])) for offer in index.offers]
+    """A weight for each pairing of need and candidate that depends on these two names alone.
+
+    So no two choices weigh the same, and an option that is not chosen has no say in which of the tied ones is.
+    """
+    return [(serve(offer), _name_weight(offer.need, offer.candidate)) for offer in index.offers]
+
+
+def _name_weight(need: str, candidate: str) -> float:
+    digest = hashlib.sha256(f"{need}\n{candidate}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") / 2**22
 
 
 def _unproved(problem: Problem, index: Indexed, answer: Answer, start: Mapping[str, str] | None) -> Choice | NoChoice:
