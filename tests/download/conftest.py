@@ -92,7 +92,7 @@ class Site:
             "HOME": str(self.folder),
             "HF_HOME": str(self.folder / "hf"),
             "HF_ENDPOINT": self.hub.url,
-            "HF_HUB_DOWNLOAD_TIMEOUT": "1",
+            "HF_HUB_DOWNLOAD_TIMEOUT": "2",
             "STACKPLAN_MODELS": str(self.models),
             "STACKPLAN_RETRY_SECONDS": "0.01",
             "STACKPLAN_CACHE": str(self.index),

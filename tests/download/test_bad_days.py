@@ -48,7 +48,7 @@ def test_a_hub_that_asks_for_an_hour_is_not_waited_for(site: Site, hub: HubServe
 
 
 def test_silence_in_the_middle_continues_where_it_stopped(site: Site, hub: HubServer) -> None:
-    hub.faults[FILE] = [Fault(cut_after=1_000_000, silent_seconds=3)]
+    hub.faults[FILE] = [Fault(cut_after=1_000_000, silent_seconds=5)]
     done = site.run(*HOT)
     assert done.returncode == 0, done.stderr
     assert site.model(HOT_FILE) == WORKER
@@ -56,7 +56,7 @@ def test_silence_in_the_middle_continues_where_it_stopped(site: Site, hub: HubSe
 
 
 def test_a_hub_that_never_answers_is_given_up(site: Site, hub: HubServer) -> None:
-    hub.forever["listing"] = Fault(silent_seconds=3)
+    hub.forever["listing"] = Fault(silent_seconds=5)
     assert only_failure(site, STACKPLAN_TRIES="2")["slug"] == "hub-silent"
 
 
