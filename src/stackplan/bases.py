@@ -4,13 +4,14 @@ A base fixes artifact, placement and KV type. What it takes at each context is t
 the same for every quantisation) plus the file's part (weights), so that the shape is asked once for all files.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from stackplan.assess import Assess, PoolTaken, Taken
+from stackplan.assess import Assess, Taken
 from stackplan.catalog import Artifact, Model
 from stackplan.configuration import WHOLE_TEXT_MODES, Configuration, place_name
 from stackplan.contexts import context_steps
+from stackplan.curves import filled, raised, with_weights_of
 from stackplan.eligibility import Refusal
 from stackplan.hardware import Host
 from stackplan.needs import RoleNeed
@@ -168,13 +169,13 @@ class BaseFinder:
         """
         if not base.is_whole or base.artifact.weights is None:
             excess = self._excess(base)
-            return (_raised(self.assess.takes(base.configuration(context)), excess) for context in base.contexts)
+            return (raised(self.assess.takes(base.configuration(context)), excess) for context in base.contexts)
         key = (base.served.key, base.served.engine, base.served.vision, base.kv_type, base.placement)
         if key not in self._shapes:
             excess = self._excess(base)
-            filled = _filled(base.contexts, lambda context: self.assess.takes(base.configuration(context)))
-            self._shapes[key] = {context: _raised(taken, excess) for context, taken in filled.items()}
-        return (_with_weights_of(self._shapes[key][context], base.least) for context in base.contexts)
+            shape = filled(base.contexts, lambda context: self.assess.takes(base.configuration(context)))
+            self._shapes[key] = {context: raised(taken, excess) for context, taken in shape.items()}
+        return (with_weights_of(self._shapes[key][context], base.least) for context in base.contexts)
 
     def _excess(self, base: Base) -> dict[str, int]:
         """What slots beyond the first add to buffers, at the shortest or the longest context, whichever is more."""
@@ -203,61 +204,6 @@ class BaseFinder:
         for position, _ in merits:
             need, model = self.needs[position].id, configuration.model.id
             self.refusals.append(Refusal(need, model, reason, configuration.artifact.id, where, pool, missing))
-
-
-def _filled(contexts: tuple[int, ...], ask: Callable[[int], Taken | Unestimable]) -> dict[int, Taken | Unestimable]:
-    """A curve from few questions: where the middle lies on the line between two ends, so does everything between.
-
-    Memory over context is made of straight pieces (cells per token; windows that fill; the larger of two buffers).
-    """
-    known: dict[int, Taken | Unestimable] = {}
-
-    def at(position: int) -> Taken | Unestimable:
-        context = contexts[position]
-        if context not in known:
-            known[context] = ask(context)
-        return known[context]
-
-    def fill(low: int, high: int) -> None:
-        if high - low < 2:
-            return
-        middle = (low + high) // 2
-        ends, between = (at(low), at(high)), at(middle)
-        straight = all(
-            _on_line(contexts[low], contexts[high], contexts[position], *ends) == at(position)
-            for position in {middle, low + 1}
-        )
-        if straight and not isinstance(between, Unestimable):
-            for position in range(low + 1, high):
-                known[contexts[position]] = _on_line(contexts[low], contexts[high], contexts[position], *ends)
-        else:
-            fill(low, middle)
-            fill(middle, high)
-
-    at(0), at(len(contexts) - 1)
-    fill(0, len(contexts) - 1)
-    return known
-
-
-def _on_line(
-    low: int, high: int, context: int, start: Taken | Unestimable, end: Taken | Unestimable
-) -> Taken | Unestimable:
-    if isinstance(start, Unestimable) or isinstance(end, Unestimable):
-        return start
-    def between(one: int, other: int) -> int:
-        return one + (other - one) * (context - low) // (high - low)
-
-    return Taken(
-        tuple(
-            PoolTaken(
-                first.pool,
-                between(first.fixed_bytes, last.fixed_bytes),
-                between(first.per_slot_bytes, last.per_slot_bytes),
-                first.weights_bytes,
-            )
-            for first, last in zip(start.pools, end.pools, strict=True)
-        )
-    )
 
 
 def _configuration(
@@ -298,37 +244,3 @@ def _best_files(served: Served, rating: Rating) -> list[Artifact]:
             kept.append(artifact)
             most = max(most, quality)
     return kept
-
-
-def _raised(taken: Taken | Unestimable, excess: dict[str, int]) -> Taken | Unestimable:
-    """The same with more for each slot beyond the first: one slot takes what it took."""
-    if isinstance(taken, Unestimable) or not any(excess.values()):
-        return taken
-    return Taken(
-        tuple(
-            PoolTaken(
-                pool.pool,
-                pool.fixed_bytes - excess.get(pool.pool, 0),
-                pool.per_slot_bytes + excess.get(pool.pool, 0),
-                pool.weights_bytes,
-            )
-            for pool in taken.pools
-        )
-    )
-
-
-def _with_weights_of(shape: Taken | Unestimable, own: Taken) -> Taken | Unestimable:
-    if isinstance(shape, Unestimable):
-        return shape
-    weights = {pool.pool: pool.weights_bytes for pool in own.pools}
-    return Taken(
-        tuple(
-            PoolTaken(
-                pool.pool,
-                pool.fixed_bytes - pool.weights_bytes + weights[pool.pool],
-                pool.per_slot_bytes,
-                weights[pool.pool],
-            )
-            for pool in shape.pools
-        )
-    )

@@ -8,9 +8,7 @@ is within the gap to the best known choice goes to the solver, and its optimum i
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from stackplan.assess import Taken
 from stackplan.bases import Base, BaseFinder
-from stackplan.needs import RoleNeed
 from stackplan.options import (
     VALUE_PER_POINT,
     Column,
@@ -18,10 +16,9 @@ from stackplan.options import (
     column_of,
     columns_of,
     empty_problem,
-    may_be_in,
-    swap_group,
 )
-from stackplan.problem import TIERS, Choice, NoChoice, Problem, Tier
+from stackplan.outlines import Outline, curve_of, gain, outline_of, speaks
+from stackplan.problem import TIERS, Choice, NoChoice, Problem
 from stackplan.solve import solve
 from stackplan.solve.lexicographic import best_value, requirement_reward
 from stackplan.solve.pricing import PriceList, prices
@@ -33,11 +30,11 @@ _ADDED_PER_ROUND = 60
 _NEAR = 200  # columns of which the best choice is found at once
 _NEARBY, _WIDER = 0.01, 4  # of the bound: profits that are looked at first, and how much further if they are few
 _ROUNDS = 20
+_NODES = 60  # branch-and-bound nodes of one level
 _MOST_SOLVED = 1500  # columns that HiGHS solves in about a second
 _NEAR_SECONDS = 30.0  # for emergencies: work is bounded by nodes, which no slow machine changes
 DEFAULT_SECONDS = 120.0
 _NEGLIGIBLE = 0.0005  # of the bound: further rounds of pricing cost more than a slightly wider final circle
-_ROUNDED = 0.5  # values are rounded to whole thousandths
 _TOLERANCE = 1.0  # thousandths of a utility point: what float prices may be off
 
 
@@ -51,20 +48,6 @@ class Chosen:
     offered: int
 
 
-Amounts = tuple[tuple[str, int, int, int], ...]  # pool, fixed, per slot, kept while WARM and not loaded: bytes
-
-
-@dataclass(slots=True)
-class _Outline:
-    """A base in the units of prices: what each need gets of it at best, and what it takes at each context."""
-
-    base: Base
-    values: tuple[tuple[RoleNeed, float], ...]  # value in HOT at the wished context
-    least: Amounts
-    group: str
-    curve: list[tuple[int, Taken, Amounts]] | None = None
-
-
 def choose(
     finder: BaseFinder, bases: Sequence[Base], *, partial: bool = False, seconds: float = DEFAULT_SECONDS
 ) -> Chosen:
@@ -75,7 +58,7 @@ def choose(
     """
     empty = empty_problem(finder.host, finder.needs, finder.rating)
     reward = _reward(finder, empty)
-    outlines = [_outline(base, finder) for base in bases]
+    outlines = [outline_of(base, finder) for base in bases]
     columns = {column.candidate.id: column for column in _seeds(bases, finder)}
     found = _priced(finder, outlines, columns, empty, reward)
     left_out, known = False, None
@@ -84,14 +67,14 @@ def choose(
         columns, left_out = _worth_solving(finder, outlines, columns, known, empty, found)
     problem = _problem(empty, columns)
     offered = sum(len(base.contexts) * len(base.merits) for base in bases) * len(TIERS)
-    answer = solve(problem, partial=partial, seconds=seconds, hint=known)
+    answer = solve(problem, partial=partial, seconds=seconds, hint=known, nodes=_NODES)
     if left_out and found is not None and isinstance(answer, Choice):
         answer = _bounded(answer, found)
     return Chosen(answer, problem, {name: column.deployable for name, column in columns.items()}, offered)
 
 
 def _priced(
-    finder: BaseFinder, outlines: list[_Outline], columns: dict[str, Column], empty: Problem, reward: float
+    finder: BaseFinder, outlines: list[Outline], columns: dict[str, Column], empty: Problem, reward: float
 ) -> PriceList | None:
     """Prices at which what lies outside ``columns`` adds next to nothing; grows ``columns`` on the way.
 
@@ -116,14 +99,14 @@ def _most_added(found: PriceList, fresh: dict[str, Column], first: Mapping[str, 
     """What columns outside could add together: for each need, the most profitable of those that serve it."""
     best: dict[str, float] = {}
     for column in fresh.values():
-        for need, gain in _gains(column, found, first).items():
-            best[need] = max(best.get(need, 0.0), gain)
+        for need, gained in _gains(column, found, first).items():
+            best[need] = max(best.get(need, 0.0), gained)
     return sum(best.values())
 
 
 def _worth_solving(
     finder: BaseFinder,
-    outlines: list[_Outline],
+    outlines: list[Outline],
     columns: dict[str, Column],
     known: Mapping[str, str] | None,
     empty: Problem,
@@ -151,7 +134,7 @@ def _best_known(
 
 
 def _most_profitable(
-    finder: BaseFinder, outlines: list[_Outline], found: PriceList, least: float, columns: dict[str, Column]
+    finder: BaseFinder, outlines: list[Outline], found: PriceList, least: float, columns: dict[str, Column]
 ) -> tuple[dict[str, Column], bool]:
     """Columns above ``least``; where there are more than can be solved, the most profitable of them."""
     first, tried = _first(finder), max(least, -_NEARBY * abs(found.bound - found.reward * len(found.required)))
@@ -172,16 +155,16 @@ def _bounded(choice: Choice, found: PriceList) -> Choice:
     return replace(choice, bound=bound, optimal=False, status="feasible")
 
 
-def _profitable(finder: BaseFinder, outlines: list[_Outline], found: PriceList, least: float) -> dict[str, Column]:
+def _profitable(finder: BaseFinder, outlines: list[Outline], found: PriceList, least: float) -> dict[str, Column]:
     """Columns with an offer whose profit is above ``least``, with those offers only."""
     first = _first(finder)
     fresh: dict[str, Column] = {}
     for outline in outlines:
         for tier in TIERS:
-            if _gain(outline, found, tier, outline.least, None, finder) <= least:
+            if gain(outline, found, tier, outline.least, None, finder) <= least:
                 continue
-            for context, taken, amounts in _curve(outline, finder):
-                if _gain(outline, found, tier, amounts, context, finder) > least:
+            for context, taken, amounts in curve_of(outline, finder):
+                if gain(outline, found, tier, amounts, context, finder) > least:
                     column = column_of(outline.base, context, taken, tier, finder)
                     if column is not None and (kept := _gainful(column, found, least, first)):
                         fresh[column.candidate.id] = kept
@@ -209,68 +192,10 @@ def _first(finder: BaseFinder) -> dict[str, str]:
     return {need.id: f"{need.pool}-1" if need.pool else need.id for need in finder.needs}
 
 
-def _gain(
-    outline: _Outline, found: PriceList, tier: Tier, amounts: Amounts, context: int | None, finder: BaseFinder
-) -> float:
-    """What an option of the outline may gain at most; with no ``context``, any option of it in ``tier``."""
-    rating = finder.rating
-    most, welcome = float("-inf"), 0.0
-    for need, best in outline.values:
-        if not may_be_in(need, tier):
-            continue
-        part = best * rating.tier_factor(need, tier) + _ROUNDED - found.need_price(need.id)
-        if context is not None:
-            part -= best * rating.tier_factor(need, tier) * (1.0 - rating.context_factor(need, context))
-        for pool, fixed, per_slot, _ in amounts:
-            unit = found.units[pool]
-            if tier == "hot":
-                part -= (found.memory[pool] + found.hot_beside_cold[pool]) * (per_slot * need.slots // unit)
-            else:
-                price = found.turn_price(tier, outline.group, pool, need.id)
-                part -= price * (fixed // unit + per_slot * need.slots // unit)
-        most = max(most, part)
-        welcome += max(0.0, part)
-    return welcome + min(0.0, most) - _running(found, tier, amounts)  # -inf when no need may be in this tier
-
-
-def _running(found: PriceList, tier: Tier, amounts: Amounts) -> float:
-    running = 0.0
-    for pool, fixed, _, kept in amounts:
-        unit = found.units[pool]
-        if tier == "hot":
-            running += (found.memory[pool] + found.hot_beside_cold[pool]) * ((fixed + kept) // unit)
-        elif tier == "warm":
-            running += found.memory[pool] * (kept // unit)
-    return running
-
-
-def _curve(outline: _Outline, finder: BaseFinder) -> list[tuple[int, Taken, Amounts]]:
-    if outline.curve is None:
-        curve = finder.curve(outline.base)
-        outline.curve = [(context, taken, _amounts(taken, finder)) for context, taken in curve]
-    return outline.curve
-
-
-def _outline(base: Base, finder: BaseFinder) -> _Outline:
-    needs = ((need, merit) for need, merit in ((finder.needs[p], merit) for p, merit in base.merits) if _speaks(need))
-    values = tuple((need, merit * need.priority * VALUE_PER_POINT) for need, merit in needs)
-    return _Outline(base, values, _amounts(base.least, finder), swap_group(base.configuration(base.contexts[0])))
-
-
-def _speaks(need: RoleNeed) -> bool:
-    """Whether the need stands for itself, or for the interchangeable needs of its pool as their first."""
-    return not need.pool or need.id == f"{need.pool}-1"
-
-
-def _amounts(taken: Taken, finder: BaseFinder) -> Amounts:
-    takes = taken.for_tier("warm", finder.host)
-    return tuple((take.pool, take.fixed_bytes, take.per_slot_bytes, take.kept_bytes) for take in takes)
-
-
 def _seeds(bases: Sequence[Base], finder: BaseFinder) -> Iterator[Column]:
     """A few columns of every need to begin with: of the most worthy, the thriftiest and the lightest models."""
     chosen: dict[int, Base] = {}
-    for position in (p for p, need in enumerate(finder.needs) if _speaks(need)):
+    for position in (p for p, need in enumerate(finder.needs) if speaks(need)):
         offering = [(dict(base.merits)[position], base) for base in bases if position in dict(base.merits)]
         for rank in (_worth, _thrift, _lightness):
             models: set[str] = set()

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from stackplan.problem import Need, Problem
 from stackplan.solve.exact import Exact
-from stackplan.solve.formulation import indexed
 from stackplan.solve.highs import Termination
+from stackplan.solve.index import indexed
 
 _SECONDS = 5.0
 

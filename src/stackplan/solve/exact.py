@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from stackplan.solve.formulation import Indexed, Term, cover_row, formulate, run, serve
+from stackplan.solve.formulation import Term, cover_row, formulate, run, serve
 from stackplan.solve.highs import Answer, minimise
+from stackplan.solve.index import Indexed
 from stackplan.solve.rows import Programme
 from stackplan.solve.search import fits, minimal_cover
 

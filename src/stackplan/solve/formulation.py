@@ -16,66 +16,13 @@ largest COLD one must fit beside HOT when the WARM ones are out.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from stackplan.problem import Candidate, Offer, Problem, Take
+from stackplan.solve.index import Indexed, unit_of
 from stackplan.solve.rows import Programme
 from stackplan.units import MIB
 
 Term = tuple[str, float]
-_UNITS_PER_BUDGET = 32768
-
-
-@dataclass(frozen=True, slots=True)
-class Indexed:
-    """A problem with the look-ups that writing rows needs.
-
-    Needs that must differ and are otherwise alike (a pool of embedders) are one need here, served ``copies`` times:
-    six interchangeable needs would have 720 equal answers each. ``members`` names them by their first.
-    """
-
-    problem: Problem
-    offers: tuple[Offer, ...]
-    candidates: dict[str, Candidate]
-    by_need: dict[str, tuple[Offer, ...]]
-    by_candidate: dict[str, tuple[Offer, ...]]
-    units: dict[str, int]
-    members: dict[str, tuple[str, ...]]
-
-
-def indexed(problem: Problem) -> Indexed:
-    """The problem with its look-ups; candidates that nobody may use are left out."""
-    members = alike_needs(problem)
-    merged = {need for group in members.values() for need in group[1:]}
-    by_need: dict[str, list[Offer]] = {need.id: [] for need in problem.needs if need.id not in merged}
-    by_candidate: dict[str, list[Offer]] = defaultdict(list)
-    offers = tuple(offer for offer in problem.offers if offer.need not in merged)
-    for offer in offers:
-        by_need[offer.need].append(offer)
-        by_candidate[offer.candidate].append(offer)
-    return Indexed(
-        problem,
-        offers,
-        {candidate.id: candidate for candidate in problem.candidates if candidate.id in by_candidate},
-        {need: tuple(found) for need, found in by_need.items()},
-        {candidate: tuple(found) for candidate, found in by_candidate.items()},
-        {pool: _unit(budget) for pool, budget in problem.pools.items()},
-        members,
-    )
-
-
-def alike_needs(problem: Problem) -> dict[str, tuple[str, ...]]:
-    """Groups of distinct needs that nothing else tells apart, by their first member."""
-    required = {need.id: need.required for need in problem.needs}
-    watched = {need for rule in problem.diversities for need in (rule.first, rule.second)}
-    offered: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
-    for offer in problem.offers:
-        offered[offer.need].append((offer.candidate, offer.value, offer.slots))
-    return {
-        group[0]: group
-        for group in problem.distinct
-        if not watched & set(group) and len({(required[need], tuple(offered[need])) for need in group}) == 1
-    }
 
 
 def formulate(index: Indexed, *, partial: bool = False) -> Programme:
@@ -177,10 +124,6 @@ def _distinct_rows(programme: Programme, index: Indexed) -> None:
             programme.row(f"{key} serves one of {'+'.join(group)}", terms, "L", 1.0)
 
 
-def _unit(budget: int) -> int:
-    return 1 << max(0, (budget // _UNITS_PER_BUDGET).bit_length() - 1)
-
-
 def _pool_rows(programme: Programme, index: Indexed, pool: str, budget: int) -> None:
     unit = index.units[pool]
     hot = list(_loaded_terms(index, pool, "hot"))
@@ -275,7 +218,7 @@ def _disk_rows(programme: Programme, index: Indexed) -> None:
         for name, _ in candidate.files:
             programme.row(f"{candidate.id} needs {name}", [(run(candidate.id), 1.0), (f"file|{name}", -1.0)], "L", 0.0)
     if index.problem.disk_bytes is not None:
-        unit = _unit(index.problem.disk_bytes)
+        unit = unit_of(index.problem.disk_bytes)
         terms = [(f"file|{name}", float(size // unit)) for name, size in sizes.items()]
         programme.row("disk", terms, "L", _ceiling(index.problem.disk_bytes, unit))
 

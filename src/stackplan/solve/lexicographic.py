@@ -12,17 +12,9 @@ from stackplan.problem import Choice, NoChoice, Problem
 from stackplan.solve.conflict import minimal_conflict
 from stackplan.solve.dominance import undominated
 from stackplan.solve.exact import Exact, assignment_of
-from stackplan.solve.formulation import (
-    Indexed,
-    Term,
-    disk_terms,
-    formulate,
-    indexed,
-    memory_terms,
-    serve,
-    value_terms,
-)
+from stackplan.solve.formulation import Term, disk_terms, formulate, memory_terms, serve, value_terms
 from stackplan.solve.highs import Answer, Termination
+from stackplan.solve.index import Indexed, indexed
 from stackplan.solve.pricing import PriceList, prices, within
 from stackplan.solve.rows import mps_text
 from stackplan.solve.search import start_assignment
@@ -30,7 +22,8 @@ from stackplan.solve.usage import memory_bytes, usage, value
 from stackplan.units import MIB
 
 DEFAULT_SECONDS = 60.0
-_NODES, _NEAR_NODES = 60, 10  # branch-and-bound nodes of a value level, and of a quick look
+_NEAR_NODES = 10  # branch-and-bound nodes of a quick look
+_UNBOUNDED = 2_000_000_000
 _MOST_TIED = 500  # offers among which ties are settled by proof; more cost more than the tie is worth
 _TIED_MIB = 8 / MIB
 _TIED_VALUE = 1.0  # thousandths of a point: what float prices may be off
@@ -43,8 +36,11 @@ def solve(
     seconds: float = DEFAULT_SECONDS,
     clock: Callable[[], float] = time.monotonic,
     hint: Mapping[str, str] | None = None,
+    nodes: int | None = None,
 ) -> Choice | NoChoice:
     """The best choice, or the minimal conflict that forbids one. ``hint`` is an assignment that fits, to begin from.
+
+    ``nodes`` bounds the work of each level by branch-and-bound nodes, the same on every machine; None leaves it free.
 
     ``partial`` serves as many required needs as can be instead of answering NoChoice. When time runs out the best
     choice known is given with its true bound and ``optimal`` False.
@@ -54,7 +50,7 @@ def solve(
     known = _better(problem, start_assignment(problem), hint)
     reduced = undominated(_within_reach(problem, found, known))
     index = indexed(reduced)
-    exact = Exact(index, partial, deadline, clock, nodes=_NODES)
+    exact = Exact(index, partial, deadline, clock, nodes=nodes or _UNBOUNDED)
     terms = _value_with_requirements(index) if partial else list(value_terms(index))
     answer = exact.minimum(_negated(terms), known)
     if answer.termination is Termination.INFEASIBLE:
@@ -122,13 +118,13 @@ def _value_with_requirements(index: Indexed) -> list[Term]:
 def _settled(exact: Exact, found: PriceList | None, assignment: dict[str, str]) -> dict[str, str]:
     """Ties broken: fewest bytes in memory, then on disk, then the first names; each held before the next.
 
-    Only what a choice of the same value could use takes part. Where that is very much, the solver's own answer stays:
+    Only what a choice of the same value could use takes part. Where work is bounded and that is much, the answer stays:
     the same for the same problem, but a lighter one of the same value may exist.
     """
     index = indexed(_within_reach(exact.index.problem, found, assignment))
-    if len(index.offers) > _MOST_TIED:
+    if exact.nodes < _UNBOUNDED and len(index.offers) > _MOST_TIED:
         return assignment
-    ties = Exact(index, exact.partial, exact.deadline, exact.clock, covers=list(exact.covers), nodes=_NODES)
+    ties = Exact(index, exact.partial, exact.deadline, exact.clock, covers=list(exact.covers), nodes=exact.nodes)
     values = _value_with_requirements(index) if exact.partial else list(value_terms(index))
     best = assignment
     ties.hold(values, "G", best, -0.5)

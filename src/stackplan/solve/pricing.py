@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from stackplan.problem import Candidate, Offer, Problem
-from stackplan.solve.formulation import Indexed, alike_needs, formulate, indexed, value_terms
+from stackplan.solve.formulation import formulate, value_terms
 from stackplan.solve.highs import relax
+from stackplan.solve.index import Indexed, alike_needs, indexed
 
 _SECONDS = 20.0
 
