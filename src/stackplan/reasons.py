@@ -17,15 +17,20 @@ SENTENCES = {
     "licence": "the licence does not allow business ({detail})",
     "memory": "{pool} is short by {short} ({detail})",
     "no-engine": "no allowed engine serves {detail}",
+    "ollama-no-expert-offload": "Ollama cannot keep experts in host memory",
     "no-projector": "no image projector is known for this file",
+    "serving-not-positive": "cannot serve so little",
+    "shape-unknown": "its shape is not known, so nobody can say what it takes",
     "thinking": "cannot stop thinking",
     "too-few-parameters": "smaller than asked",
     "too-many-parameters": "larger than asked",
     "too-slow-or-weak": "below the role's floor of speed or quality",
+    "vllm-needs-gpu": "vLLM is planned on GPUs only",
     "unsuited": "made for other work",
     "outweighed": "every option would cost other roles more than it is worth",
 }
 _TOLD = 4
+_PINS = {"another-pinned", "another-quantisation-pinned"}
 
 
 def sentence(refusal: Refusal) -> str:
@@ -35,16 +40,25 @@ def sentence(refusal: Refusal) -> str:
 
 
 def histogram(refusals: Sequence[Refusal]) -> str:
-    """Refusals counted by reason, the commonest first: ``268 memory, 96 licence``."""
+    """Refusals counted by reason, the commonest first: ``268 memory, 96 licence``.
+
+    What the user's own pins leave out is counted only where nothing else was refused.
+    """
     counts = Counter(refusal.reason for refusal in refusals if refusal.reason != "unsuited")
-    ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    told = {reason: count for reason, count in counts.items() if reason not in _PINS} or counts
+    ordered = sorted(told.items(), key=lambda pair: (-pair[1], pair[0]))
     return ", ".join(f"{count} {reason}" for reason, count in ordered[:_TOLD])
 
 
-def nearest_miss(refusals: Sequence[Refusal]) -> Refusal | None:
-    """The memory refusal with the smallest shortfall: what would fit first."""
-    missing = [refusal for refusal in refusals if refusal.reason == "memory"]
-    return min(missing, key=lambda r: (r.shortfall_bytes, r.model, r.artifact, r.pool), default=None)
+def nearest_misses(refusals: Sequence[Refusal]) -> list[Refusal]:
+    """For each pool, the memory refusal with the smallest shortfall: what would fit first."""
+    least: dict[str, Refusal] = {}
+    for refusal in refusals:
+        if refusal.reason == "memory":
+            known = least.get(refusal.pool)
+            if known is None or _shortness(refusal) < _shortness(known):
+                least[refusal.pool] = refusal
+    return sorted(least.values(), key=_shortness)
 
 
 def conflict_lines(conflict: Sequence[str], refusals: Sequence[Refusal]) -> list[str]:
@@ -52,15 +66,20 @@ def conflict_lines(conflict: Sequence[str], refusals: Sequence[Refusal]) -> list
     lines = ["error[no-plan]: no plan serves every required role"]
     needs = [name.removeprefix("need ") for name in conflict if name.startswith("need ")]
     pools = [name.removeprefix("pool ") for name in conflict if name.startswith("pool ")]
-    for need in needs:
-        own = [refusal for refusal in refusals if refusal.need == need]
-        if len(needs) == 1 and not pools:
-            lines.append(f"  because nothing can serve {need}: {histogram(own) or 'no model suits it'}")
-        if (miss := nearest_miss(own)) is not None:
-            lines.append(f"  nearest for {need}: {miss.artifact} - {sentence(miss)} ({miss.shortfall_bytes} bytes)")
-    if pools or len(needs) > 1:
-        limits = " and ".join(f"the budget of {pool}" for pool in pools) or "the other rules"
-        lines.append(f"  because {', '.join(needs)} cannot all be served within {limits}")
+    distinct = [name.removeprefix("distinct ") for name in conflict if name.startswith("distinct ")]
+    if pools or distinct or len(needs) > 1:
+        rules = [f"the budget of {pool}" for pool in pools]
+        rules += [f"different models for {group.replace('+', ', ')}" for group in distinct]
+        lines.append(f"  because {', '.join(needs)} cannot be served within {' and '.join(rules) or 'the other rules'}")
+    elif needs:
+        own = [refusal for refusal in refusals if refusal.need == needs[0]]
+        lines.append(f"  because nothing can serve {needs[0]}: {histogram(own) or 'no model suits it'}")
+        misses = nearest_misses(own)
+        lines += [f"  nearest: {miss.artifact}: {sentence(miss)}, {miss.shortfall_bytes} bytes" for miss in misses]
     if "disk" in conflict:
         lines.append("  because the disk cannot hold the files")
     return lines
+
+
+def _shortness(refusal: Refusal) -> tuple[int, str, str, str]:
+    return (refusal.shortfall_bytes, refusal.model, refusal.artifact, refusal.detail)

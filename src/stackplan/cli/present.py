@@ -4,11 +4,14 @@ import json
 import os
 import shutil
 import sys
+import time
 
 import typer
 
 from stackplan.pipeline import Planned
 from stackplan.problem import NoChoice
+
+NO_PLAN_HINT = "lower a floor with --set, make a role optional with --set ROLE.required=false, or use --partial"
 
 
 def present(planned: Planned, *, next_step: str | None = None) -> None:
@@ -27,16 +30,23 @@ def present(planned: Planned, *, next_step: str | None = None) -> None:
 
 
 def refuse(planned: Planned, *, as_json: bool) -> None:
-    """Print why there is no plan: the conflict on stderr, or as JSON on stdout."""
+    """Print why there is no plan, the nearest one and what would make one: on stderr, or as JSON on stdout."""
+    from stackplan.fixes import fixes, nearest_plan  # noqa: PLC0415
     from stackplan.reasons import conflict_lines  # noqa: PLC0415
+    from stackplan.views.no_plan import fix_line, nearest_lines, no_plan_json  # noqa: PLC0415
 
     answer = planned.chosen.answer
     assert isinstance(answer, NoChoice)  # noqa: S101
-    if as_json:
-        typer.echo(json.dumps({"no_plan": {"conflict": list(answer.conflict)}}, indent=2))
     for line in conflict_lines(answer.conflict, planned.frame.refusals):
         print(line, file=sys.stderr)
-    print(
-        "hint: lower a floor with --set, make a role optional with --set ROLE.required=false, or use --partial",
-        file=sys.stderr,
-    )
+    nearest = nearest_plan(planned)
+    for line in nearest_lines(nearest):
+        print(line, file=sys.stderr)
+    print("trying what would make a plan ...", file=sys.stderr)
+    found = []
+    for fix in fixes(planned, time.monotonic):
+        found.append(fix)
+        print(fix_line(fix), file=sys.stderr)
+    print(f"hint: {NO_PLAN_HINT if not found else 'any one of these makes a plan; so does --partial'}", file=sys.stderr)
+    if as_json:
+        typer.echo(json.dumps(no_plan_json(answer, planned.frame.refusals, nearest, found), indent=2))
