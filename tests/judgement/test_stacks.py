@@ -110,8 +110,8 @@ def test_agents_work_at_the_same_time() -> None:
         ("title: T\nroles:\n  - {role: worker, context_floor: 8k, context_wish: 4k}\n", 3, "above the wish"),
         ("title: T\nroles: []\n", 2, "at least 1 item"),
         ("title: T\nroles: &a [*a]\n", 2, "anchors"),
-        ("- 1\n", 1, "dictionary"),
-        ("", 1, "dictionary"),
+        ("- 1\n", 1, "fields with values"),
+        ("", 1, "fields with values"),
     ],
 )
 def test_a_mistake_names_file_and_line(tmp_path: Path, text: str, line: int, complaint: str) -> None:

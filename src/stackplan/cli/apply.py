@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,7 +10,10 @@ from stackplan.cli import world as options
 from stackplan.cli.present import present, refuse
 from stackplan.errors import ExitCode, UserError
 from stackplan.pipeline import Planned, plan_world
-from stackplan.plan import plan_to_json
+from stackplan.plan import Plan, plan_to_json
+
+if TYPE_CHECKING:
+    from stackplan.lock import Lock
 
 
 def apply(
@@ -44,21 +47,28 @@ def apply(
 
 
 def _write(planned: Planned, out: Path, target: str | None) -> int:
-    from stackplan.cli.deployment import current_lock  # noqa: PLC0415
     from stackplan.deploy import write_tree  # noqa: PLC0415
-    from stackplan.lock import LOCK_NAME, lock_of, lock_text  # noqa: PLC0415
+    from stackplan.lock import LOCK_NAME, lock_text  # noqa: PLC0415
     from stackplan.render import default_targets, render_plan  # noqa: PLC0415
 
     assert planned.plan is not None  # noqa: S101
-    targets = tuple(target.split(",")) if target else default_targets(planned.plan)
-    files = dict(render_plan(planned.plan, targets))
-    try:
-        files[LOCK_NAME] = lock_text(current_lock(planned.plan, out))
-    except UserError as error:  # what cannot be read pins nothing; the new lock replaces it
-        print(f"note: {error.message}; it is written anew", file=sys.stderr)
-        files[LOCK_NAME] = lock_of(planned.plan)
+    lock = _lock(planned.plan, out)
+    targets = tuple(target.split(",")) if target else default_targets(lock.plan)
+    files = {**render_plan(lock.plan, targets), LOCK_NAME: lock_text(lock)}
     write_tree(out, files)
     return len(files)
+
+
+def _lock(plan: Plan, out: Path) -> "Lock":
+    """The plan's lock, with what the folder's old lock knows of the same artifacts."""
+    from stackplan.cli.deployment import current_lock  # noqa: PLC0415
+    from stackplan.lock import locked  # noqa: PLC0415
+
+    try:
+        return current_lock(plan, out)
+    except UserError as error:  # what cannot be read pins nothing; the new lock replaces it
+        print(f"note: {error.message}; it is written anew", file=sys.stderr)
+        return locked(plan)
 
 
 def _next(out: Path) -> str:
