@@ -256,7 +256,8 @@ def _notes(plan: Plan, look: Look) -> Iterator[str]:
 def _closing(plan: Plan, look: Look, next_step: str | None) -> list[str]:
     disk = sum(artifact.file_bytes + artifact.projector_bytes for artifact in plan.artifacts)
     lines = wrap(f"{proof_sentence(plan.proof)} {format_bytes(disk)} on disk.", look.width)
-    step = f"stackplan apply {shlex.quote(plan.profile)}" if next_step is None else next_step
+    apply = f"stackplan apply {shlex.quote(plan.profile)}" if plan.profile else "stackplan apply"
+    step = apply if next_step is None else next_step
     return [*lines, *(wrap(f"Next: {step}", look.width) if step else [])]
 
 
