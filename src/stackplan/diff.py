@@ -29,6 +29,7 @@ class RoleChange:
     points_after: float | None
     fields: tuple[FieldChange, ...]
     because: str = ""
+    priority: float = 1.0
 
     @property
     def gain(self) -> float:
@@ -71,6 +72,12 @@ class Difference:
     disk_bytes_after: int
 
     @property
+    def gain_of_both(self) -> float:
+        """What the roles that both plans serve gain, utility x priority."""
+        both = [c for c in self.roles if c.points_before is not None and c.points_after is not None]
+        return sum(change.gain * change.priority for change in both)
+
+    @property
     def is_empty(self) -> bool:
         """Whether both plans would run the same."""
         return not (self.causes or self.roles or self.instances or self.pools)
@@ -98,7 +105,9 @@ def role_changes(before: Plan, after: Plan) -> Iterator[RoleChange]:
     for name in dict.fromkeys((*old, *new)):
         fields = tuple(_differing(_role(before, old.get(name)), _role(after, new.get(name))))
         if fields:
-            yield RoleChange(name, _points(old.get(name)), _points(new.get(name)), fields, reasons.get(name, ""))
+            before_points, after_points = _points(old.get(name)), _points(new.get(name))
+            priority = (new.get(name) or old[name]).priority
+            yield RoleChange(name, before_points, after_points, fields, reasons.get(name, ""), priority)
 
 
 def objective(plan: Plan) -> float:

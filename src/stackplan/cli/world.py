@@ -212,6 +212,13 @@ def _pool(pool: Any, size: int | None, headroom: int) -> Any:
     return pool
 
 
+def with_pool_size(host: Host, text: str) -> Host:
+    """The host with another size of one pool, written POOL=SIZE. Raises UserError."""
+    name, size = _pool_size(text, host)
+    pools = (replace(p, capacity_bytes=size, unknown="") if p.id == name else p for p in host.pools)
+    return replace(host, pools=tuple(pools))
+
+
 def _pool_size(text: str, host: Host) -> tuple[str, int]:
     name, _, size = text.partition("=")
     known = [pool.id for pool in host.pools]

@@ -111,6 +111,8 @@ def _pool_row(change: PoolChange) -> list[str]:
 def _sums(difference: Difference) -> Iterator[str]:
     gain = difference.objective_after - difference.objective_before
     yield f"utility x priority: {difference.objective_before:.1f} -> {difference.objective_after:.1f} ({gain:+.1f})"
+    if any(change.points_before is None or change.points_after is None for change in difference.roles):
+        yield f"of the roles that both serve: {difference.gain_of_both:+.1f}"
     yield f"on disk: {format_bytes(difference.disk_bytes_before)} -> {format_bytes(difference.disk_bytes_after)}"
 
 
