@@ -1,0 +1,124 @@
+"""How long planning takes, how much is proved, and how it grows: one table over machines and stacks, one over catalogs.
+
+    python bench/solve.py [PROFILE/STACK ...] [--growth PROFILE/STACK]
+
+Nothing is asserted here; the figures are for people and for comparing one commit with another. Planning is timed in one
+warm process, from a world that is read to a plan: what `stackplan plan` does after starting and reading its files.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from stackplan.catalog import Artifact, Catalog, Model
+from stackplan.cli.world import Asked, read_world
+from stackplan.pipeline import World, plan_world
+from stackplan.problem import Choice
+
+ROOT = Path(__file__).resolve().parents[1]
+GROWTH = ("rtx-3090-ti/everyday", "apple-m4-max-64gb/agents", "dual-rtx-3090/coding")
+FACTORS = (1, 3, 10)
+SHAVED = 4096  # bytes by which each copy of a file is larger than the one before, so that no two are twins
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One plan: what it took, what was on the table, how it ended."""
+
+    seconds: float
+    cpu_seconds: float
+    offered: int
+    columns: int
+    status: str
+    gap: float
+
+
+def run(world: World) -> Run:
+    """Plan once and measure; the solver's own processor time shows in ``seconds`` only."""
+    started, cpu = time.perf_counter(), time.process_time()
+    planned = plan_world(world)
+    seconds, spent = time.perf_counter() - started, time.process_time() - cpu
+    answer, problem = planned.chosen.answer, planned.chosen.problem
+    status = answer.status if isinstance(answer, Choice) else "no plan"
+    gap = answer.gap if isinstance(answer, Choice) else 0.0
+    return Run(seconds, spent, planned.chosen.offered, len(problem.candidates), status, gap)
+
+
+def grown(world: World, factor: int) -> World:
+    """The world with every model ``factor`` times: under other names, in files of slightly other sizes."""
+    copies = [_copy(model, number) for number in range(factor) for model in world.catalog.models]
+    return replace(world, catalog=_with_models(world.catalog, copies))
+
+
+def _with_models(catalog: Catalog, models: list[Model]) -> Catalog:
+    return replace(catalog, models=tuple(sorted(models, key=lambda model: model.id)))
+
+
+def _copy(model: Model, number: int) -> Model:
+    if number == 0:
+        return model
+    name = f"{model.id}-copy{number}"
+    artifacts = tuple(_copied_file(artifact, name, number) for artifact in model.artifacts)
+    return replace(model, id=name, name=f"{model.name} {number}", artifacts=artifacts)
+
+
+def _copied_file(artifact: Artifact, model: str, number: int) -> Artifact:
+    size = artifact.file_bytes + SHAVED * number
+    return replace(artifact, id=f"{artifact.id}#{number}", model=model, file_bytes=size)
+
+
+def worlds(names: list[str]) -> Iterator[tuple[str, World]]:
+    """The worlds called ``profile/stack``; all of them where none is named."""
+    profiles = sorted(path.stem for path in (ROOT / "profiles").glob("*.yaml"))
+    stacks = sorted(path.stem for path in (ROOT / "profiles" / "stacks").glob("*.yaml"))
+    for name in names or [f"{profile}/{stack}" for stack in stacks for profile in profiles]:
+        profile, _, stack = name.partition("/")
+        yield name, read_world(Asked(profile=profile, stack=stack))
+
+
+def _row(name: str, done: Run) -> str:
+    figures = f"{done.seconds:8.2f} {done.cpu_seconds:8.2f} {done.offered:11,} {done.columns:9,}"
+    return f"{name:36} {figures}  {done.status:9} {100 * done.gap:7.3f} %"
+
+
+def _head(first: str) -> str:
+    return f"{first:36} {'seconds':>8} {'own cpu':>8} {'offered':>11} {'columns':>9}  {'status':9} {'gap':>9}"
+
+
+def _table(names: list[str]) -> None:
+    print(_head("profile/stack"))
+    found = []
+    for name, world in worlds(names):
+        found.append(run(world))
+        print(_row(name, found[-1]), flush=True)
+    seconds = sorted(one.seconds for one in found)
+    proved = sum(one.status in {"optimal", "no plan"} for one in found)
+    quick = sum(one <= 1.0 for one in seconds)
+    print(f"{len(found)} plans: {proved} proved or refuted, {quick} within 1 s", end="; ")
+    print(f"median {seconds[len(seconds) // 2]:.2f} s, longest {seconds[-1]:.2f} s\n")
+
+
+def _growth(names: tuple[str, ...]) -> None:
+    print(_head("growth with the catalog"))
+    for name, world in worlds(list(names)):
+        alone = 0.0
+        for factor in FACTORS:
+            done = run(grown(world, factor))
+            alone = alone or done.seconds
+            print(_row(f"{name} x{factor}", done), f" {done.seconds / alone:5.2f} x", flush=True)
+
+
+def main() -> None:
+    """Print both tables."""
+    words = sys.argv[1:]
+    growth = tuple(words[words.index("--growth") + 1 :]) if "--growth" in words else GROWTH
+    named = words[: words.index("--growth")] if "--growth" in words else words
+    if named or "--growth" not in words:
+        _table(named)
+    _growth(growth)
+
+
+if __name__ == "__main__":
+    main()
