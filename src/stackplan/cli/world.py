@@ -1,7 +1,6 @@
 """What every verb that plans reads first: profile or machine, stack, policy, catalog; and what the user sets on top."""
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,8 +10,9 @@ import typer
 from stackplan.errors import UserError
 from stackplan.hardware import Basis, Host, Reservation
 from stackplan.pipeline import World
-from stackplan.stack import Policy, Request, RoleRequest, Stack
-from stackplan.units import parse_bytes, parse_tokens
+from stackplan.settings import with_settings
+from stackplan.stack import Policy, Request, Stack
+from stackplan.units import parse_bytes
 
 ProfileArgument = Annotated[
     str | None, typer.Argument(help="A profile or device, like rtx-3090-ti; none: this machine.")
@@ -65,7 +65,7 @@ def read_world(asked: Asked) -> World:
     catalog = load_catalog(folders)
     judgement = load_judgement(folders)
     stack = _stack(asked.stack or stack_name, catalog.roles)
-    stack = replace(stack, roles=tuple(_with_settings(stack.roles, asked.settings)))
+    stack = with_settings(stack, asked.settings, catalog, host)
     if asked.policy is not None:
         policy = _preset(asked.policy, judgement.presets)
     policy = replace(
@@ -136,64 +136,6 @@ def _speed(folders: tuple[Path, ...]) -> Any:
     from stackplan.speed_index import load_speed  # noqa: PLC0415
 
     return speed_model(load_speed(folders))
-
-
-# What --set may change: the word users write -> field and reader.
-_FIELDS: dict[str, tuple[str, Any]] = {
-    "context": ("context_floor_tokens", parse_tokens),
-    "context-wish": ("context_wish_tokens", parse_tokens),
-    "tier": ("tier", str),
-    "model": ("model", str),
-    "quant": ("quantisation", str),
-    "engine": ("engine", str),
-    "kv": ("kv_type", str),
-    "device": ("device", str),
-    "slots": ("slots", int),
-    "count": ("count", int),
-    "port": ("port", int),
-    "priority": ("priority", float),
-    "required": ("required", lambda text: {"true": True, "yes": True, "false": False, "no": False}[text.lower()]),
-    "speed": ("speed_floor", float),
-    "speed-wish": ("speed_wish", float),
-    "quality": ("quality_floor", float),
-}
-
-
-def _with_settings(roles: tuple[RoleRequest, ...], settings: Iterable[str]) -> Iterable[RoleRequest]:
-    changed = {request.role: request for request in roles}
-    for setting in settings:
-        target, _, text = setting.partition("=")
-        role, _, field = target.partition(".")
-        if not text or not field:
-            raise UserError(f"--set {setting} is not ROLE.FIELD=VALUE", hint="like worker.context=32k", slug="bad-set")
-        if role not in changed:
-            hint = f"roles of this stack: {', '.join(changed)}"
-            raise UserError(f"--set {setting}: the stack has no role {role!r}", hint=hint, slug="bad-set")
-        changed[role] = _set(changed[role], field, text, setting)
-    return changed.values()
-
-
-def _set(request: RoleRequest, field: str, text: str, setting: str) -> RoleRequest:
-    known = _FIELDS.get(field.replace("_", "-"))
-    if known is None:
-        raise UserError(f"--set {setting}: no field {field!r}", hint=f"fields: {', '.join(_FIELDS)}", slug="bad-set")
-    try:
-        value = known[1](text)
-    except (ValueError, KeyError) as error:
-        hint = f"write it like {_example(field)}"
-        raise UserError(f"--set {setting}: {text!r} is no value of {field}", hint=hint, slug="bad-set") from error
-    if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
-        raise UserError(f"--set {setting}: must be greater than 0", hint=_example(field), slug="bad-set")
-    if field == "tier" and value not in {"hot", "warm", "cold"}:
-        raise UserError(f"--set {setting}: no such tier", hint="tiers are hot, warm and cold", slug="bad-set")
-    extra: dict[str, Any] = {"tier_pinned": True} if field == "tier" else {}
-    if field == "context":  # the user asks for this much, no less; the wish follows when it was smaller
-        extra["context_wish_tokens"] = max(value, request.context_wish_tokens or value)
-    return replace(request, **{known[0]: value}, **extra)
-
-
-def _example(field: str) -> str:
-    return {"tier": "hot", "context": "32k", "required": "false"}.get(field, "a number, or a name from the catalog")
 
 
 def _adjusted(host: Host, policy: Policy, asked: Asked) -> Host:
