@@ -71,6 +71,8 @@ def minimise(
     An answer within the relative ``gap`` of the best counts as optimal; 0 asks for the best. ``nodes`` bounds the
     work in a way that does not depend on how fast the machine is.
     """
+    if not programme.columns:
+        return _nothing_to_choose(programme)
     with tempfile.TemporaryDirectory(prefix="stackplan-") as name:
         folder = Path(name)
         (folder / "model.mps").write_text(mps_text(programme), encoding="ascii")
@@ -83,8 +85,18 @@ def minimise(
         return _read(folder, programme, log)
 
 
+def _nothing_to_choose(programme: Programme) -> Answer:
+    """A programme without columns: every row must hold with nothing in it."""
+    holds = {"L": lambda right: right >= 0, "G": lambda right: right <= 0, "E": lambda right: right == 0}
+    if all(holds[sense](right) for _, sense, right in programme.rows):
+        return Answer(Termination.OPTIMAL, {}, 0.0, 0.0)
+    return Answer(Termination.INFEASIBLE, {}, 0.0, 0.0)
+
+
 def relax(programme: Programme, *, seconds: float) -> Prices | None:
     """The linear relaxation's minimum and duals; None when it has none or time ran out."""
+    if not programme.columns:
+        return None
     relaxed = replace(programme, integer=set())
     with tempfile.TemporaryDirectory(prefix="stackplan-") as name:
         folder = Path(name)
