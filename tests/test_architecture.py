@@ -25,15 +25,16 @@ RANKS = {
         architecture bundled catalog_schema contexts hardware problem stack strict_yaml
         backends catalog catalog_files deploy device_catalog gguf host_difference host_json profile_schema quality_tables reservations serving yaml_schema
         catalog_codec configuration declared_host device_catalog_schema estimate idle_host needs placements plan quality quantisation solve speed_index stack_schema utility
-        assess catalog_yaml device_catalog_yaml eligibility judgement_schema lock render stack_yaml utility_terms
-        catalog_sizes detect device_profile diff download drift judgement_yaml profile_yaml rating reasons verify
+        assess catalog_yaml device_catalog_yaml eligibility judgement_schema lock render settings stack_yaml utility_terms
+        catalog_sizes curves detect device_profile diff download drift judgement_yaml profile_yaml rating reasons verify
         bases catalog_build judgement_index profile
         catalog_index options
+        outlines
         choose
         assemble
         pipeline
         alone counterfactual traded
-        explain fleet whatif
+        explain fixes fleet whatif
         views
         cli
         __main__
@@ -70,7 +71,8 @@ SPEAKING = {"rich", "typer"}
 # From needs to a plan nothing reads files, clock or environment: the same world gives the same bytes.
 PURE = {
     "alone", "counterfactual", "traded",
-    "architecture", "assemble", "assess", "bases", "catalog", "choose", "configuration", "contexts", "eligibility",
+    "architecture", "assemble", "assess", "bases", "catalog", "choose",
+    "curves", "fixes", "outlines", "configuration", "contexts", "eligibility",
     "estimate", "explain", "diff", "hardware", "needs", "options", "pipeline", "placements", "plan", "problem",
     "quality", "quantisation", "rating", "reasons", "serving", "utility", "utility_terms", "whatif",
 }  # fmt: skip
