@@ -145,3 +145,8 @@ def test_shortened_and_wrapped_text_keeps_within_its_cells(text, width) -> None:
     assert cell_width(shorten(inert(text), width)) <= width
     assert all(cell_width(line) <= max(width, 6) for line in wrap(text, max(width, 6)))
     assert inert(text).isprintable()
+
+
+def test_what_is_traded_away_comes_before_the_verdict() -> None:
+    lines = plan_text(everyday(), colour=False, width=100, traded=" Traded away").split("\n")
+    assert lines.index(" Traded away") < lines.index(" Best of 412 options, proved optimal. 81.8 GiB on disk.")

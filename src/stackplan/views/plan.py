@@ -39,10 +39,13 @@ class Look:
         return "~" if self.ascii_only else "…"
 
 
-def plan_text(plan: Plan, *, colour: bool, width: int, ascii_only: bool = False, next_step: str | None = None) -> str:
+def plan_text(
+    plan: Plan, *, colour: bool, width: int, ascii_only: bool = False, next_step: str | None = None, traded: str = ""
+) -> str:
     """``plan`` for people, in lines of at most ``width`` columns (72 at least).
 
     ``next_step`` replaces the command that is suggested at the end; "" suggests none.
+    ``traded`` is text that comes before the last lines: what the plan trades away.
     """
     look = Look(colour, max(_NARROWEST, width), ascii_only)
     sections = (
@@ -51,6 +54,7 @@ def plan_text(plan: Plan, *, colour: bool, width: int, ascii_only: bool = False,
         _roles(plan, look),
         _unserved(plan.unserved, look),
         [*_sharing(plan, look), *_notes(plan, look)],
+        [traded] if traded else [],
         _closing(plan, look, next_step),
     )
     return "\n\n".join("\n".join(lines) for lines in sections if lines)
