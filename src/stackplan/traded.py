@@ -8,15 +8,15 @@ as good. What cannot be told so is left out.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from stackplan.assess import Taken
 from stackplan.bases import Base
 from stackplan.catalog import Artifact
+from stackplan.configuration import place_name
+from stackplan.granted import candidate_of
 from stackplan.needs import RoleNeed
-from stackplan.options import Deployable, column_of
+from stackplan.options import Deployable
 from stackplan.pipeline import Planned
 from stackplan.plan import ServedRole
-from stackplan.problem import TIERS, Candidate, Choice, Tier
-from stackplan.serving import Unestimable
+from stackplan.problem import TIERS, Candidate, Choice
 from stackplan.solve.usage import pool_bytes
 from stackplan.units import format_tokens
 
@@ -71,6 +71,13 @@ class _Running:
         """Points x priority that a term of the utility takes from all roles."""
         return -sum(r.priority * t.points for r in self.served for t in r.utility.terms if t.name == term)
 
+    def moved(self, place: Base, planned: Planned) -> float:
+        """Points x priority that all roles gain where the same file runs in another place."""
+        now, then = dict(self.base.merits), dict(place.merits)
+        ids = [need.id for need in planned.frame.needs]
+        at = [(role, ids.index(role.role)) for role in self.served]
+        return sum(r.priority * r.utility.total * (then[n] / now[n] - 1) for r, n in at if now.get(n) and n in then)
+
 
 def traded_away(planned: Planned, most: int = 6) -> tuple[Traded, ...]:
     """The wishes that cost the plan most points, the dearest first; none where there is no plan."""
@@ -108,15 +115,22 @@ def _of_instance(planned: Planned, running: tuple[_Running, ...], one: _Running)
         yield from _context(planned, running, one)
     if one.lost("tier") >= _WORTH_TELLING:
         yield from _tier(planned, running, one)
+    if one.lost("speed") >= _WORTH_TELLING and (faster := _faster_place(planned, one)) is not None:
+        what = f"on {place_name(faster.placement)} -> {place_name(one.base.placement)}"
+        wished = candidate_of(planned.space.finder, faster, one.context, one.deployable.tier)
+        setting = f"{one.needs[0].id}.device={place_name(faster.placement)}"
+        yield from _told(planned, running, one, wished, what, one.moved(faster, planned), setting)
     if one.lost("quantisation") >= _WORTH_TELLING and (better := _better_file(planned, one)) is not None:
         what = f"quantisation {better.quantisation} -> {one.base.artifact.quantisation}"
-        wished = _candidate(planned, replace(one.base, artifact=better), one.context, one.deployable.tier)
+        wished = candidate_of(
+            planned.space.finder, replace(one.base, artifact=better), one.context, one.deployable.tier
+        )
         setting = f"{one.needs[0].id}.quant={better.quantisation}"
         gain = one.lost("quantisation") * _regained(planned, one, better)
         yield from _told(planned, running, one, wished, what, gain, setting)
     if one.lost("cache type") >= _WORTH_TELLING:
         what = f"KV type f16 -> {one.base.kv_type}"
-        wished = _candidate(planned, replace(one.base, kv_type="f16"), one.context, one.deployable.tier)
+        wished = candidate_of(planned.space.finder, replace(one.base, kv_type="f16"), one.context, one.deployable.tier)
         yield from _told(planned, running, one, wished, what, one.lost("cache type"), f"{one.needs[0].id}.kv=f16")
 
 
@@ -127,9 +141,9 @@ def _context(planned: Planned, running: tuple[_Running, ...], one: _Running) -> 
         return  # the model was trained for no longer context
     wish = max(need.context_wish_tokens for need in short)
     target = next((context for context in longer if context >= wish), longer[-1])
-    step = _granted(planned, running, one, _candidate(planned, one.base, longer[0], one.deployable.tier))
+    step = _granted(planned, running, one, candidate_of(planned.space.finder, one.base, longer[0], one.deployable.tier))
     what = f"context {format_tokens(target)} -> {format_tokens(one.context)}"
-    wished = _candidate(planned, one.base, target, one.deployable.tier)
+    wished = candidate_of(planned.space.finder, one.base, target, one.deployable.tier)
     setting = f"{short[0].id}.context={format_tokens(target)}"
     for told in _told(planned, running, one, wished, what, one.lost("context"), setting):
         named = replace(told, roles=tuple(need.id for need in short))
@@ -143,10 +157,22 @@ def _tier(planned: Planned, running: tuple[_Running, ...], one: _Running) -> Ite
     wished = min((need.tier for need in one.needs), key=("hot", "warm", "cold").index)
     tier = next(each for each in TIERS if each == wished)
     roles = tuple(need.id for need in one.needs if need.tier == tier)
-    candidate = _candidate(planned, one.base, one.context, tier)
+    candidate = candidate_of(planned.space.finder, one.base, one.context, tier)
     what = f"{tier.upper()} -> {one.deployable.tier.upper()}"
     for told in _told(planned, running, one, candidate, what, one.lost("tier"), f"{roles[0]}.tier={tier}"):
         yield replace(told, roles=roles)
+
+
+def _faster_place(planned: Planned, one: _Running) -> Base | None:
+    """The same file wholly on cards, where it could be alone and would be faster; the fewest cards first."""
+    now = one.base.speed
+    for base in planned.space.bases:
+        alike = base.served.key == one.base.served.key and base.artifact.id == one.base.artifact.id
+        if alike and base.kv_type == one.base.kv_type and base.is_whole and not base.placement.is_cpu:
+            faster = base.speed and now and base.speed.decode_tokens_per_second > now.decode_tokens_per_second
+            if faster and base.served.vision == one.base.served.vision:
+                return base
+    return None
 
 
 def _better_file(planned: Planned, one: _Running) -> Artifact | None:
@@ -213,7 +239,7 @@ def _other_model(
 ) -> Iterator[Traded]:
     alone = len(one.needs) == 1
     tier = next(each for each in TIERS if each == need.tier)
-    added = _candidate(planned, base, context, tier)
+    added = candidate_of(planned.space.finder, base, context, tier)
     what = f"model {base.served.model.id} {base.artifact.quantisation} -> {one.base.served.model.id}"
     others = tuple(each for each in running if each is not one or not alone)
     worst = _worst(planned, others, added, need.slots) if added else None
@@ -253,28 +279,3 @@ def _worst(planned: Planned, others: tuple[_Running, ...], added: Candidate, slo
     taken = {pool: pool_bytes(problem, chosen, asked, pool) for pool in problem.pools}
     short = [pool for pool in problem.pools if taken[pool] > problem.pools[pool]]
     return (short[0], taken[short[0]], problem.pools[short[0]]) if len(short) == 1 else None
-
-
-def _candidate(planned: Planned, base: Base, context: int, tier: Tier) -> Candidate | None:
-    """The candidate of a base at a context, as the solver would count it; None where nobody knows."""
-    finder, configuration = planned.space.finder, base.configuration(context)
-    taken = finder.assess.takes(configuration)
-    if isinstance(taken, Unestimable):
-        return None
-    most = sum(need.slots for need in base.served.needs)
-    column = column_of(base, context, _raised(taken, finder.assess.slot_excess(configuration, most)), tier, finder)
-    return column.candidate if column else None
-
-
-def _raised(taken: Taken, excess: dict[str, int]) -> Taken:
-    """What each slot beyond the first adds to buffers, counted as the options do."""
-    return Taken(
-        tuple(
-            replace(
-                pool,
-                fixed_bytes=pool.fixed_bytes - excess.get(pool.pool, 0),
-                per_slot_bytes=pool.per_slot_bytes + excess.get(pool.pool, 0),
-            )
-            for pool in taken.pools
-        )
-    )
