@@ -29,7 +29,7 @@ RANKS = {
         catalog_sizes curves detect device_profile diff download drift judgement_yaml profile_yaml rating reasons verify
         bases catalog_build judgement_index profile
         catalog_index options
-        outlines
+        granted outlines
         choose
         assemble
         pipeline
@@ -61,7 +61,7 @@ SHARED = {
         "ollama_environment", "overlays", "references", "routing", "servers", "service_arguments", "templates", "units",
     },
     "views": {"bars", "colour", "host", "table"},
-    "cli": {"__init__", "deployment", "estimate_source", "fetching", "present", "world"},
+    "cli": {"__init__", "deployment", "estimate_source", "fetching", "present", "terminal", "world"},
 }  # fmt: skip
 ENGINES = {"llama_cpp", "ollama", "text_embeddings", "vllm", "whisper"}
 ENGINE_INSIDE_ANOTHER = {("ollama", "llama_cpp")}  # Ollama runs llama.cpp
@@ -70,7 +70,7 @@ SPEAKERS = {"views", "cli"}
 SPEAKING = {"rich", "typer"}
 # From needs to a plan nothing reads files, clock or environment: the same world gives the same bytes.
 PURE = {
-    "alone", "counterfactual", "traded",
+    "alone", "counterfactual", "granted", "traded",
     "architecture", "assemble", "assess", "bases", "catalog", "choose",
     "curves", "fixes", "outlines", "configuration", "contexts", "eligibility",
     "estimate", "explain", "diff", "hardware", "needs", "options", "pipeline", "placements", "plan", "problem",

@@ -13,8 +13,8 @@ IMAGE = "image"
 class Refusal:
     """Why something is not offered to a need.
 
-    ``reason`` is a slug that `reasons` turns into a sentence; ``shortfall_bytes`` what is missing in ``pool``, at least,
-    where memory is the reason.
+    ``reason`` is a slug that `reasons` turns into a sentence; ``shortfall_bytes`` what is missing in ``pool``, at
+    least, where memory is the reason.
     """
 
     need: str

@@ -1,7 +1,7 @@
 """What configurations are worth to needs: quality, quantisation and utility put together, each computed once.
 
-The worth of an option is a product, so it is kept as one: what model, file, cache type and speed leave of a need's points
-(`merit`), times what the context and the tier leave. `explain` tells the same product term by term.
+The worth of an option is a product, so it is kept as one: what model, file, cache type and speed leave of a need's
+points (`merit`), times what the context and the tier leave. `explain` tells the same product term by term.
 """
 
 from dataclasses import dataclass, field

@@ -1,12 +1,12 @@
 """``stackplan detect``: this machine, or a recording of one, as planning sees it."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from stackplan.cli.terminal import terminal_is_ascii
 from stackplan.errors import UserError
 from stackplan.hardware import Host
 
@@ -53,11 +53,6 @@ def _shown(host: Host, as_json: bool) -> str:
     from stackplan.views.host import host_text  # noqa: PLC0415
 
     return host_text(host, ascii_only=terminal_is_ascii())
-
-
-def terminal_is_ascii() -> bool:
-    """Whether stdout cannot show the glyphs of bars."""
-    return "utf" not in (getattr(sys.stdout, "encoding", None) or "").lower()
 
 
 def _detected() -> Host:

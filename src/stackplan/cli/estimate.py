@@ -41,7 +41,7 @@ class Request:
     engine: str = "llama.cpp"
 
 
-def estimate(  # noqa: PLR0917  (typer declares options as arguments)
+def estimate(
     source: Annotated[
         str, typer.Argument(help="A model of the catalog, a GGUF, a repository, a config.json or a YAML record.")
     ] = "",

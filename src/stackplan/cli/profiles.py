@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from stackplan.cli.detect import terminal_is_ascii
+from stackplan.cli.terminal import terminal_is_ascii
 from stackplan.errors import UserError
 from stackplan.units import parse_bytes
 
