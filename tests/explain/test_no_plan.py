@@ -1,12 +1,13 @@
 """When there is no plan: the conflict, the shortfall in bytes, and changes that really make one."""
 
 import shlex
+from dataclasses import replace
 
 import pytest
 
 from stackplan.cli import run
 from stackplan.fixes import fixes, nearest_plan
-from stackplan.pipeline import Planned, plan_world
+from stackplan.pipeline import Planned, World, plan_world
 from stackplan.problem import NoChoice
 from stackplan.reasons import conflict_lines
 from stackplan.views.no_plan import fix_line
@@ -25,6 +26,12 @@ CROWDED = (
 
 def stopped() -> float:
     return 0.0
+
+
+def whole(asked: World) -> World:
+    """The world without models that are partly in host memory."""
+    policy = replace(asked.request.policy, allow_partial_offload=False)
+    return replace(asked, request=replace(asked.request, policy=policy))
 
 
 def no_plan(*settings: str) -> Planned:
@@ -58,15 +65,14 @@ def test_fixes_end_when_their_time_is_up() -> None:
 
 
 def test_a_context_floor_is_lowered_to_the_longest_that_fits() -> None:
-    settings = ("worker.model=fern-15b", "worker.device=gpu0", "worker.context=64k", "worker.tier=hot")
-    planned = no_plan(*settings)
+    pins = ("worker.model=fern-15b", "worker.device=gpu0", "worker.tier=hot", "worker.quant=Q4_K_M")
+    planned = plan_world(whole(world(*pins, "worker.context=64k")))
+    assert planned.plan is None
     fix = next(each for each in fixes(planned, stopped) if "context" in each.option)
-    kept = tuple(setting for setting in settings if "context" not in setting)
-    _, value = shlex.split(fix.option)
-    tokens = int(value.removeprefix("worker.context=").removesuffix("k"))
-    assert plan_world(world(*kept, f"worker.context={tokens}k")).plan is not None
-    step = 8 if tokens >= 32 else 4
-    assert plan_world(world(*kept, f"worker.context={tokens + step}k")).plan is None
+    tokens = int(fix.option.removeprefix("--set worker.context=").removesuffix("k"))
+    assert tokens >= 32
+    assert plan_world(whole(world(*pins, f"worker.context={tokens}k"))).plan is not None
+    assert plan_world(whole(world(*pins, f"worker.context={tokens + 8}k"))).plan is None
 
 
 def test_the_nearest_plan_serves_who_can_be_served() -> None:
