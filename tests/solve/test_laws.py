@@ -9,8 +9,7 @@ from stackplan.problem import Choice, Need, NoChoice, Problem
 from stackplan.solve import solve
 from tests.solve.worlds import GIB, breach, larger_world, random_world
 
-WORLDS = [*range(12), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(12, 60))]
-TIES = pytest.mark.xfail(strict=False, reason="the sum of ranks of names has ties itself: two needs may swap")
+WORLDS = [*range(8), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(8, 60))]
 
 
 def levels(answer: Choice | NoChoice) -> tuple[object, ...]:
@@ -50,11 +49,12 @@ def test_leaving_out_what_was_not_chosen_changes_nothing(seed: int) -> None:
             candidates=tuple(candidate for candidate in world.candidates if candidate != gone),
             offers=tuple(offer for offer in world.offers if offer.candidate != gone.id),
         )
-        assert levels(solve(smaller)) == levels(answer)
+        assert solve(smaller) == answer
 
 
 @pytest.mark.parametrize("seed", WORLDS)
-def test_the_order_in_which_things_are_listed_decides_nothing(seed: int) -> None:
+def test_the_order_in_which_things_are_listed_decides_nothing_of_worth(seed: int) -> None:
+    """Needs that may swap their candidates at the same worth may do so; `choose` lists everything by name."""
     world, rng = larger_world(seed), random.Random(seed)  # noqa: S311
     shuffled = replace(
         world,
@@ -63,14 +63,6 @@ def test_the_order_in_which_things_are_listed_decides_nothing(seed: int) -> None
         pools=dict(rng.sample(list(world.pools.items()), len(world.pools))),
     )
     assert levels(solve(shuffled)) == levels(solve(world))
-
-
-@TIES
-def test_ties_fall_by_name_whatever_the_order_and_whatever_is_left_out() -> None:
-    for seed in range(10):
-        world, rng = larger_world(seed), random.Random(seed)  # noqa: S311
-        assert solve(replace(world, offers=tuple(rng.sample(world.offers, len(world.offers))))) == solve(world)
-        assert solve(replace(world, candidates=tuple(reversed(world.candidates)))) == solve(world)
 
 
 @pytest.mark.parametrize("seed", WORLDS)
@@ -96,7 +88,7 @@ def test_a_partial_answer_is_the_whole_one_where_there_is_one(seed: int) -> None
     partial = solve(world, partial=True)
     assert isinstance(partial, Choice)
     if isinstance(answer, Choice):
-        assert levels(partial) == levels(answer)
+        assert partial == answer
     optional = replace(world, needs=tuple(Need(need.id, False) for need in world.needs))
     assert breach(optional, partial.assignment) is None
 
