@@ -82,7 +82,8 @@ class BaseFinder:
     def bases(self, served: Served) -> Iterator[Base]:
         """Every base of a model that fits its place alone.
 
-        A file is cut, part of it in host memory, only where no card and no set of cards holds it whole.
+        A file is cut, part of it in host memory, only where no card and no set of cards holds it whole at the floor of
+        every need that it may serve.
         """
         shape = served.model.architecture
         whole = whole_placements(self.host, self.policy)
@@ -90,8 +91,17 @@ class BaseFinder:
         for artifact in _best_files(served, self.rating):
             found = [base for place in whole for base in self._at(served, artifact, place)]
             yield from found
-            if partial and all(base.placement.is_cpu for base in found):
+            if partial and not any(self._holds_every_floor(base) for base in found if not base.placement.is_cpu):
                 yield from (base for place in partial for base in self._at(served, artifact, place))
+
+    def _holds_every_floor(self, base: Base) -> bool:
+        """Whether the base fits its place alone at the highest floor of its needs that the model was trained for."""
+        floors = [need.context_floor_tokens for need in base.served.needs]
+        highest = max((floor for floor in floors if floor <= base.served.model.context_tokens), default=0)
+        if highest <= base.contexts[0]:
+            return True
+        taken = self.assess.takes(base.configuration(highest))
+        return not isinstance(taken, Unestimable) and self._shortfall(taken) is None
 
     def curve(self, base: Base) -> list[tuple[int, Taken]]:
         """What the base takes at each context that fits its place alone, ascending."""

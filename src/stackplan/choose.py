@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from stackplan.bases import Base, BaseFinder
+from stackplan.configuration import place_name
 from stackplan.options import (
     VALUE_PER_POINT,
     Column,
@@ -56,11 +57,20 @@ def choose(
     Where more options could matter than can be solved, or ``seconds`` run out, the best choice known is given with
     its true bound and ``optimal`` False.
     """
+    seeds = {column.candidate.id: column for column in _seeds(bases, finder)}
+    chosen = _from_seeds(finder, bases, seeds, partial, seconds)
+    if isinstance(chosen.answer, NoChoice):  # is it so, or did the seeds miss what little fits?
+        seeds |= {column.candidate.id: column for column in _lightest_columns(bases, finder)}
+        chosen = _from_seeds(finder, bases, seeds, partial, seconds)
+    return chosen
+
+
+def _from_seeds(
+    finder: BaseFinder, bases: Sequence[Base], columns: dict[str, Column], partial: bool, seconds: float
+) -> Chosen:
     empty = empty_problem(finder.host, finder.needs, finder.rating)
-    reward = _reward(finder, empty)
     outlines = [outline_of(base, finder) for base in bases]
-    columns = {column.candidate.id: column for column in _seeds(bases, finder)}
-    found = _priced(finder, outlines, columns, empty, reward)
+    found = _priced(finder, outlines, columns, empty, _reward(finder, empty))
     left_out, known = False, None
     if found is not None:
         known = _best_known(columns, empty, found, _first(finder))
@@ -71,6 +81,20 @@ def choose(
     if left_out and found is not None and isinstance(answer, Choice):
         answer = _bounded(answer, found)
     return Chosen(answer, problem, {name: column.deployable for name, column in columns.items()}, offered)
+
+
+def _lightest_columns(bases: Sequence[Base], finder: BaseFinder) -> Iterator[Column]:
+    """Each model's lightest file in each place, at the floors of required needs: if these serve none, none does."""
+    required = {position for position, need in enumerate(finder.needs) if need.required}
+    lightest: dict[tuple[str, bool, str, str], Base] = {}
+    for base in sorted(bases, key=lambda base: (_weight(base), base.configuration(0).name)):
+        if required & dict(base.merits).keys():
+            key = (base.served.key, base.served.vision, place_name(base.placement), base.kv_type)
+            lightest.setdefault(key, base)
+    for base in lightest.values():
+        floors = {finder.needs[position].context_floor_tokens for position in required & dict(base.merits).keys()}
+        contexts = {min((c for c in base.contexts if c >= floor), default=0) for floor in floors}
+        yield from (c for c in columns_of(base, finder) if c.deployable.configuration.context_tokens in contexts)
 
 
 def _priced(
@@ -194,18 +218,18 @@ def _first(finder: BaseFinder) -> dict[str, str]:
 
 def _seeds(bases: Sequence[Base], finder: BaseFinder) -> Iterator[Column]:
     """A few columns of every need to begin with: of the most worthy, the thriftiest and the lightest models."""
-    chosen: dict[int, Base] = {}
     for position in (p for p, need in enumerate(finder.needs) if speaks(need)):
+        need = finder.needs[position].id
         offering = [(dict(base.merits)[position], base) for base in bases if position in dict(base.merits)]
         for rank in (_worth, _thrift, _lightness):
             models: set[str] = set()
             for _, base in sorted(offering, key=rank):
-                if len(models) < _SEEDS_PER_NEED and base.served.key not in models:
-                    models.add(base.served.key)
-                    chosen[id(base)] = base
-    for base in chosen.values():
-        columns = list(columns_of(base, finder))
-        yield from columns[:3] + columns[3:][-3:]
+                if len(models) >= _SEEDS_PER_NEED:
+                    break
+                if base.served.key not in models:
+                    columns = [c for c in columns_of(base, finder) if any(offer.need == need for offer in c.offers)]
+                    models |= {base.served.key} if columns else set()
+                    yield from columns[:3] + columns[3:][-3:]
 
 
 def _worth(pair: tuple[float, Base]) -> tuple[float, str]:
