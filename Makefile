@@ -11,16 +11,20 @@ VALIDATORS := .venv-validators
 VALIDATORS_STAMP := $(VALIDATORS)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: apply test test-slow lint accuracy bench docs lock clean python
+.PHONY: apply test test-slow test-exhaustive lint accuracy bench docs lock clean python
 
 apply: $(RUN_STAMP)
 	$(BIN)/stackplan apply
 
 test: lint $(VALIDATORS_STAMP)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not exhaustive"
 
 test-slow: $(DEV_STAMP) $(VALIDATORS_STAMP)
+	@echo "left out: tests marked exhaustive, which take most of an hour; make test-exhaustive runs them"
 	$(BIN)/python -m pytest -m slow
+
+test-exhaustive: $(DEV_STAMP) $(VALIDATORS_STAMP)
+	$(BIN)/python -m pytest -m exhaustive
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check src tests bench scripts

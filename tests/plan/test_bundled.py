@@ -40,7 +40,7 @@ def test_a_bundled_plan_adds_up(profile: str, stack: str) -> None:
     judge(bundled(profile, stack), stack)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("profile", "stack"), PRODUCT)
 def test_every_bundled_plan_adds_up(profile: str, stack: str) -> None:
     judge(bundled(profile, stack), stack)

@@ -117,7 +117,7 @@ def test_the_choice_is_that_of_the_whole_space(seed: int) -> None:
     assert compare(seed) in {"proved", "none"}
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_choice_is_that_of_the_whole_space_in_many_more_worlds() -> None:
     """Unproved answers are honest ones, but they must stay the exception in worlds as small as these."""
     endings = [compare(seed) for seed in range(20, 60)]

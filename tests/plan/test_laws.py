@@ -12,7 +12,7 @@ from tests.plan.worlds import ROOT, plan_world, with_policy
 from stackplan.pipeline import Planned, World
 from stackplan.problem import Choice
 
-WORLDS = [1, 4, 7, 16, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(20, 40))]
+WORLDS = [1, 4, 7, 16, *(pytest.param(seed, marks=pytest.mark.exhaustive) for seed in range(20, 40))]
 MEBIBYTE = 1024**2
 
 
