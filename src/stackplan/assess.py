@@ -77,6 +77,7 @@ class HostAssessor:
     rates: HostRates
     _pools: dict[str, str] = field(default_factory=dict)
     _workloads: dict[str, Workload] = field(default_factory=dict)
+    _shapes: dict[str, Workload] = field(default_factory=dict)
     _speeds: dict[tuple[str, str, object], SpeedEstimate | None] = field(default_factory=dict)
 
     @classmethod
@@ -159,7 +160,9 @@ class HostAssessor:
             _nearest_weights(configuration),
         )
         if artifact.id not in self._workloads and shape is not None and weights is not None:
-            self._workloads[artifact.id] = workload(shape, weights, artifact.quantisation)
+            first = self._shapes.get(configuration.model.id)
+            self._workloads[artifact.id] = workload(shape, weights, artifact.quantisation, like=first)
+            self._shapes.setdefault(configuration.model.id, self._workloads[artifact.id])
         return self._workloads[artifact.id]
 
 

@@ -8,8 +8,8 @@ experts that a token is not routed to (U of N are read), and multi-token-predict
 Sources: llama.cpp's graphs (src/models/*.cpp), checked against published rates in docs/speed.md.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Final
 
@@ -121,28 +121,45 @@ class Workload:
         return Traffic(moved, moved, crossings=2 * (self.expert_layers[last] - self.expert_layers[first]))
 
 
-def workload(architecture: Architecture, weights: WeightTable, quantisation: str = "") -> Workload:
-    """Prepare ``architecture`` with the bytes of one file for `Workload.blocks`. Pure; O(blocks), done once."""
+def workload(
+    architecture: Architecture, weights: WeightTable, quantisation: str = "", like: Workload | None = None
+) -> Workload:
+    """Prepare ``architecture`` with the bytes of one file for `Workload.blocks`. Pure; O(blocks), done once.
+
+    ``like`` is the workload of another file of the same model: what the shape alone decides is taken from it.
+    """
     blocks = [
         (layer, dense, expert)
         for layer, dense, expert in zip(architecture.layers, weights.layer_bytes, weights.expert_bytes, strict=False)
         if not layer.prediction
     ]
-    layers = [layer for layer, _, _ in blocks]
-    head = weights.output_bytes + weights.tied_output_bytes
-    return Workload(
-        family=architecture.name,
+    shape = like if like is not None and like.block_count == len(blocks) else _shape(architecture, blocks)
+    return replace(
+        shape,
         quantisation=file_type(quantisation),
-        embedding_length=architecture.embedding_length,
-        block_count=len(layers),
-        sliding_window=architecture.sliding_window,
-        head_bytes=head,
+        head_bytes=weights.output_bytes + weights.tied_output_bytes,
         file_bytes=weights.file_bytes,
-        exact=architecture.exact,
-        expert_share=max((_expert_share(layer) for layer in layers if layer.experts), default=1.0),
         dense=_sums(float(dense) for _, dense, _ in blocks),
         expert=_sums(expert * _expert_share(layer) for layer, _, expert in blocks),
         whole_expert=_sums(float(expert) for _, _, expert in blocks),
+    )
+
+
+def _shape(architecture: Architecture, blocks: Sequence[tuple[Layer, int, int]]) -> Workload:
+    layers = [layer for layer, _, _ in blocks]
+    return Workload(
+        family=architecture.name,
+        quantisation="",
+        embedding_length=architecture.embedding_length,
+        block_count=len(layers),
+        sliding_window=architecture.sliding_window,
+        head_bytes=0,
+        file_bytes=0,
+        exact=architecture.exact,
+        expert_share=max((_expert_share(layer) for layer in layers if layer.experts), default=1.0),
+        dense=(),
+        expert=(),
+        whole_expert=(),
         full_k=_cached(layers, sliding=False, width=lambda layer: layer.k_width),
         full_v=_cached(layers, sliding=False, width=lambda layer: layer.v_width),
         sliding_k=_cached(layers, sliding=True, width=lambda layer: layer.k_width),
