@@ -163,7 +163,7 @@ def _most_profitable(
     """Columns above ``least``; where there are more than can be solved, the most profitable of them."""
     first, tried = _first(finder), max(least, -_NEARBY * abs(found.bound - found.reward * len(found.required)))
     chosen = _profitable(finder, outlines, found, tried)
-    if tried > least and len(chosen) < _MOST_SOLVED // 2:
+    while tried > least and len(chosen) < _MOST_SOLVED // 2:
         tried = max(least, _WIDER * tried)
         chosen = _profitable(finder, outlines, found, tried)
     ordered = sorted(chosen.values(), key=lambda column: (-_profit(found, column, first), column.candidate.id))
