@@ -53,7 +53,8 @@ def _write(planned: Planned, out: Path, target: str | None) -> int:
 
     assert planned.plan is not None  # noqa: S101
     lock = _lock(planned.plan, out)
-    targets = tuple(target.split(",")) if target else default_targets(lock.plan)
+    chosen = tuple(target.split(",")) if target else default_targets(lock.plan)
+    targets = tuple(dict.fromkeys(("plan", *chosen)))  # what follows, download first, reads the plan from the folder
     files = {**render_plan(lock.plan, targets), LOCK_NAME: lock_text(lock)}
     write_tree(out, files)
     return len(files)
@@ -64,6 +65,8 @@ def _lock(plan: Plan, out: Path) -> "Lock":
     from stackplan.cli.deployment import current_lock  # noqa: PLC0415
     from stackplan.lock import locked  # noqa: PLC0415
 
+    if not out.is_dir():
+        return locked(plan)
     try:
         return current_lock(plan, out)
     except UserError as error:  # what cannot be read pins nothing; the new lock replaces it
