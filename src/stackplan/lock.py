@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from stackplan.errors import UserError
 from stackplan.plan import CatalogStamp, Plan, PlannedArtifact, plan_to_json
@@ -251,11 +250,3 @@ def _unreadable(where: str, reason: str) -> UserError:
     return UserError(
         f"{where} is not a lock: {line}", hint="write it again: stackplan lock --upgrade", slug="lock-unreadable"
     )
-
-
-def lock_schema() -> dict[str, Any]:
-    """JSON schema of a lock."""
-    from pydantic import TypeAdapter  # noqa: PLC0415
-
-    schema: dict[str, Any] = TypeAdapter(Lock).json_schema()
-    return schema

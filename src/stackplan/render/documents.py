@@ -1,6 +1,5 @@
 """Values to text, by serialisers only; every document starts with the same line on where it comes from."""
 
-import json
 from typing import Any
 
 HEADER = "Written by stackplan from a plan; change the plan, not this file."
@@ -23,11 +22,6 @@ def to_toml(document: dict[str, Any], remarks: tuple[str, ...] = ()) -> str:
     import tomli_w  # noqa: PLC0415
 
     return "".join(f"# {line}\n" for line in (HEADER, *remarks)) + tomli_w.dumps(document)
-
-
-def to_json(document: Any) -> str:
-    """JSON with two spaces, in the order given."""
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def to_ini(sections: dict[str, dict[str, str]], preamble: tuple[str, ...] = (), comment: str = "#") -> str:
