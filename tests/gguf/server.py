@@ -92,9 +92,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(key, value)
         self.send_header("Content-Length", str(len(body) if length is None else length))
         self.end_headers()
+        self.server.sent_bytes += len(body)  # before the client can have seen them and looked at the sum
         try:
             self.wfile.write(body)
-            self.server.sent_bytes += len(body)
         except OSError:
             self.close_connection = True  # a client that has what it wanted hangs up
 
