@@ -7,6 +7,7 @@ import signal
 import stat
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -207,6 +208,22 @@ def test_one_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
             break
         step += 1
     assert path.read_text(encoding="utf-8") == "new" * 1000
+
+
+@needs_fork
+@pytest.mark.parametrize("best_effort", [False, True])
+def test_one_file_that_cannot_grow_leaves_the_old_one_and_no_rubbish(tmp_path: Path, best_effort: bool) -> None:
+    write_file(tmp_path / "index.json", "old")
+
+    def with_a_full_disk() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+        with nullcontext() if best_effort else pytest.raises(UserError, match="cannot write"):
+            write_file(tmp_path / "index.json", "x" * 100_000, best_effort=best_effort)
+
+    assert in_a_child(with_a_full_disk) == 0
+    assert (tmp_path / "index.json").read_text(encoding="utf-8") == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["index.json"]
 
 
 def test_a_cache_that_cannot_be_written_is_no_obstacle(tmp_path: Path) -> None:

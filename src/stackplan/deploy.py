@@ -140,11 +140,15 @@ def _cannot_write(folder: Path, error: OSError) -> UserError:
 
 def write_file(path: Path, text: str, *, best_effort: bool = False) -> None:
     """Replace one file whole or not at all. ``best_effort`` ignores a place that cannot be written (a cache)."""
+    fresh: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False, newline="") as file:
+            fresh = Path(file.name)
             file.write(text)
-        Path(file.name).replace(path)
+        fresh.replace(path)
     except OSError as error:
+        if fresh is not None:
+            fresh.unlink(missing_ok=True)  # a full disk is not filled further
         if not best_effort:
             raise _cannot_write(path, error) from error
