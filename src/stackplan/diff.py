@@ -193,7 +193,16 @@ def _running(plan: Plan, instance: Instance) -> dict[str, str]:
         "KV type": instance.kv_type,
         "tier": instance.tier.upper(),
         "on": place_name(instance.placement),
+        "speculation": speculation(instance),
     }
+
+
+def speculation(instance: Instance) -> str:
+    """How the instance speculates, as people read it: what proposes, and how many tokens; "" when it does not."""
+    if not (instance.draft_artifact or instance.prediction_head):
+        return ""
+    by = f"draft {instance.draft_artifact}" if instance.draft_artifact else "own prediction head"
+    return f"{by}, {instance.draft_tokens} tokens" if instance.draft_tokens else by
 
 
 def _differing(before: dict[str, str], after: dict[str, str]) -> Iterable[FieldChange]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stackplan.hardware import Basis, Host, Reservation
-from stackplan.serving import Placement, SpeedEstimate
+from stackplan.serving import Acceleration, Placement, SpeedEstimate
 
 SCHEMA = 1
 
@@ -89,7 +89,10 @@ class PlannedDemand:
 class Instance:
     """One deployed option. ``context_tokens`` is what each of ``slots`` requests may use.
 
-    ``total_context_tokens`` (context x slots, padded as the engine does) is what the engine is told.
+    ``total_context_tokens`` (context x slots, padded as the engine does) is what the engine is told. ``speed`` is with
+    ``acceleration``, whose draft or prediction head is told to the engine by ``draft_artifact``, ``draft_tokens`` and
+    ``prediction_head``. ``cache_ram_bytes`` bounds saved prompts in host memory (llama-server's ``--cache-ram``),
+    ``context_checkpoints`` the copies of state and sliding windows per slot (``--ctx-checkpoints``).
     """
 
     id: str
@@ -117,6 +120,8 @@ class Instance:
     prediction_head: bool = False
     cache_ram_bytes: int = 0
     vision: bool = False
+    context_checkpoints: int = 0
+    acceleration: Acceleration | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,27 @@ class Unestimable:
 
 
 @dataclass(frozen=True, slots=True)
+class Acceleration:
+    """How tokens are proposed ahead of the model, which then verifies several at once.
+
+    ``kind`` is "draft" (a second, small model: ``draft_model``, in its file ``draft_artifact``) or "mtp" (the model's
+    own multi-token-prediction head). ``draft_tokens`` are proposed per step, each accepted with chance
+    ``acceptance``. ``speedup`` is how many times faster one stream decodes, expected to lie between
+    ``speedup_low`` and ``speedup_high``.
+    """
+
+    kind: str
+    draft_tokens: int
+    acceptance: float
+    speedup: float
+    speedup_low: float
+    speedup_high: float
+    basis: Basis
+    draft_model: str = ""
+    draft_artifact: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SpeedEstimate:
     """Tokens per second as a range that holds for 80 % of measured rows, with the central value.
 
