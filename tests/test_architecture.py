@@ -26,8 +26,8 @@ RANKS = {
         backends catalog catalog_files deploy device_catalog gguf host_difference host_json profile_schema quality_tables reservations serving yaml_schema
         catalog_codec configuration declared_host device_catalog_schema estimate idle_host needs placements plan quality quantisation solve speed_index stack_schema utility
         assess catalog_yaml device_catalog_yaml eligibility judgement_schema lock render settings stack_yaml utility_terms
-        catalog_sizes curves detect device_profile diff download drift judgement_yaml profile_yaml rating reasons verify
-        bases catalog_build judgement_index profile
+        catalog_sizes curves detect device_profile diff download drift judgement_yaml profile_yaml rating reasons running
+        bases catalog_build judgement_index profile verify
         catalog_index options
         granted outlines
         choose
