@@ -24,10 +24,10 @@ RANKS = {
         __init__ units errors
         architecture bundled catalog_schema contexts hardware problem stack strict_yaml
         backends catalog catalog_files deploy device_catalog gguf host_difference host_json profile_schema quality_tables reservations serving yaml_schema
-        catalog_codec configuration declared_host device_catalog_schema estimate idle_host needs placements plan quality quantisation solve speed_index stack_schema utility
-        assess catalog_yaml device_catalog_yaml eligibility judgement_schema lock render settings stack_yaml utility_terms
-        catalog_sizes curves detect device_profile diff download drift judgement_yaml profile_yaml rating reasons running
-        bases catalog_build judgement_index profile verify
+        catalog_codec configuration declared_host device_catalog_schema estimate idle_host measurement needs placements plan quality quantisation solve speed_index stack_schema utility
+        assess calibration catalog_yaml device_catalog_yaml eligibility judgement_schema lock measurement_lines render settings stack_yaml utility_terms
+        calibration_store catalog_sizes curves detect device_profile diff download drift judgement_yaml profile_yaml rating reasons running
+        bases bench catalog_build judgement_index profile verify
         catalog_index options
         granted outlines
         choose
@@ -54,7 +54,7 @@ REGISTRIES = {
 SHARED = {
     "detect": {
         "cgroup", "gpu", "memory", "memory_modules", "numbers", "nvidia_smi", "nvml", "pci", "pcie", "probe_schema",
-        "recording", "redact", "storage", "sysctl", "tegra", "visibility", "world",
+        "recording", "redact", "reports", "storage", "sysctl", "tegra", "visibility", "world",
     },
     "render": {
         "compose_services", "devices", "documents", "endpoints", "images", "llama_options", "names", "native",
@@ -70,7 +70,7 @@ SPEAKERS = {"views", "cli"}
 SPEAKING = {"rich", "typer"}
 # From needs to a plan nothing reads files, clock or environment: the same world gives the same bytes.
 PURE = {
-    "alone", "counterfactual", "granted", "traded",
+    "alone", "calibration", "counterfactual", "granted", "measurement", "traded",
     "architecture", "assemble", "assess", "bases", "catalog", "choose",
     "curves", "fixes", "outlines", "configuration", "contexts", "eligibility",
     "estimate", "explain", "diff", "hardware", "needs", "options", "pipeline", "placements", "plan", "problem",

@@ -4,6 +4,7 @@ Remembers what many configurations share: buffers and caches depend on the shape
 not on the context. Everything asked twice is answered once.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -20,6 +21,10 @@ from stackplan.serving import HOST, Demand, Estimate, SpeedEstimate, Unestimable
 
 # Speeds are compared with this much text already read: a short working session, far from the limits of a cache.
 KV_DEPTH_TOKENS = 4096
+
+
+MeasuredSpeed = Callable[[Configuration, SpeedEstimate | None, Callable[[int], SpeedEstimate]], SpeedEstimate | None]
+"""What is known better than by deriving: a configuration, its derived speed, and the derived speed at any depth."""
 
 
 class Assess(Protocol):
@@ -75,16 +80,17 @@ class HostAssessor:
     host: Host
     model: SpeedModel
     rates: HostRates
+    measured: "MeasuredSpeed | None" = None
     _pools: dict[str, str] = field(default_factory=dict)
     _workloads: dict[str, Workload] = field(default_factory=dict)
     _shapes: dict[str, Workload] = field(default_factory=dict)
     _speeds: dict[tuple[str, str, object], SpeedEstimate | None] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, host: Host, model: SpeedModel) -> "HostAssessor":
-        """An assessor of ``host`` that has not been asked anything yet."""
+    def of(cls, host: Host, model: SpeedModel, measured: "MeasuredSpeed | None" = None) -> "HostAssessor":
+        """An assessor of ``host`` that has not been asked anything yet; ``measured`` has the last word on speeds."""
         pools = {device.id: device.pool for device in host.devices} | {HOST: host.host_pool.id}
-        return cls(host, model, host_rates(model, host), pools)
+        return cls(host, model, host_rates(model, host), measured, pools)
 
     def takes(self, configuration: Configuration) -> Taken | Unestimable:
         """Bytes per pool with one slot, and what each further slot adds.
@@ -127,20 +133,28 @@ class HostAssessor:
 
     def speed(self, configuration: Configuration) -> SpeedEstimate | None:
         """Decode speed of one stream at `KV_DEPTH_TOKENS`; for what only reads (embeddings), reading speed."""
+        speed = self._derived(configuration)
+        if self.measured is not None:
+            speed = self.measured(configuration, speed, lambda depth: self._decode(configuration, depth))
+        return _reading(speed) if speed and configuration.mode in WHOLE_TEXT_MODES else speed
+
+    def _derived(self, configuration: Configuration) -> SpeedEstimate | None:
         if configuration.model.architecture is None or _nearest_weights(configuration) is None:
             return None
         key = (configuration.artifact.id, configuration.kv_type, configuration.placement)
         if key not in self._speeds:
-            self._speeds[key] = decode(
-                self.model,
-                self.rates,
-                self._workload(configuration),
-                configuration.serving(1),
-                configuration.placement,
-                KV_DEPTH_TOKENS,
-            )
-        speed = self._speeds[key]
-        return _reading(speed) if speed and configuration.mode in WHOLE_TEXT_MODES else speed
+            self._speeds[key] = self._decode(configuration, KV_DEPTH_TOKENS)
+        return self._speeds[key]
+
+    def _decode(self, configuration: Configuration, depth_tokens: int) -> SpeedEstimate:
+        return decode(
+            self.model,
+            self.rates,
+            self._workload(configuration),
+            configuration.serving(1),
+            configuration.placement,
+            depth_tokens,
+        )
 
     def pool_of(self, place: str) -> str:
         """The pool that a place of an estimate draws on."""
