@@ -3,14 +3,15 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from stackplan.backends import backend_of
+from stackplan.backends import backend_of, radv_capacity, reach_bytes, within
 from stackplan.device_catalog import ASSUMED_RAM_BANDWIDTH, DeviceFacts
-from stackplan.hardware import Backend, Basis, Cpu, Device, Disk, Host, Pool, PoolKind, Reservation
+from stackplan.hardware import Backend, BackendCapacity, Basis, Cpu, Device, Disk, Host, Pool, PoolKind, Reservation
 from stackplan.reservations import (
     DESKTOP,
     cuda_reserve,
     macos_reserve,
     metal_working_set,
+    out_of_reach,
     system_reserve,
     usable_reserve,
     vram_headroom,
@@ -49,7 +50,9 @@ def declare_host(machine: DeclaredMachine, devices: Sequence[DeclaredDevice]) ->
     """The host with one pool per discrete device, host memory, and one pool for a unified device."""
     unified = next((device for device in devices if device.facts.unified), None)
     if unified is not None:
-        return _host(machine, _unified_pools(machine, unified), [_device(unified.facts, "gpu0", "unified")], "unified")
+        pools = _unified_pools(machine, unified)
+        gpu = _device(unified.facts, "gpu0", "unified", _capacities(unified.facts, pools[0].capacity_bytes))
+        return _host(machine, pools, [gpu], "unified")
     pools = [_vram_pool(f"gpu{number}", device) for number, device in enumerate(devices)]
     gpus = [_device(device.facts, f"gpu{number}", f"gpu{number}") for number, device in enumerate(devices)]
     ram = Pool("ram", PoolKind.RAM, machine.ram_bytes, _ram_reserved(machine))
@@ -84,11 +87,24 @@ def _with_bandwidth(cpu: Cpu, bandwidth: int) -> Cpu:
     return Cpu(cpu.model, cpu.physical_cores, cpu.usable_threads, cpu.instruction_sets, cpu.numa_nodes, bandwidth)
 
 
-def _device(facts: DeviceFacts, device_id: str, pool: str) -> Device:
+def _backend(facts: DeviceFacts) -> Backend:
+    return backend_of(facts.vendor, integrated=facts.unified, compute_capability=facts.compute_capability)
+
+
+def _capacities(facts: DeviceFacts, capacity_bytes: int) -> tuple[BackendCapacity, ...]:
+    """What each interface addresses of an AMD APU's pool, all of which is taken for shared memory."""
+    if facts.vendor != "amd":
+        return ()
+    rocm = BackendCapacity(Backend.ROCM, capacity_bytes, Basis.DERIVED, "all of the shared memory")
+    vulkan = radv_capacity(0, capacity_bytes)
+    return within((rocm, vulkan) if _backend(facts) is Backend.ROCM else (vulkan,), capacity_bytes)
+
+
+def _device(facts: DeviceFacts, device_id: str, pool: str, capacities: tuple[BackendCapacity, ...] = ()) -> Device:
     return Device(
         id=device_id,
         name=facts.name,
-        backend=backend_of(facts.vendor, integrated=facts.unified, compute_capability=facts.compute_capability),
+        backend=_backend(facts),
         pool=pool,
         vendor=facts.vendor,
         catalog_id=facts.id,
@@ -97,6 +113,7 @@ def _device(facts: DeviceFacts, device_id: str, pool: str) -> Device:
         compute_capability=facts.compute_capability,
         architecture=facts.architecture,
         multiprocessors=facts.multiprocessors,
+        capacities=capacities,
     )
 
 
@@ -125,11 +142,14 @@ def _ram_reserved(machine: DeclaredMachine) -> tuple[Reservation, ...]:
 
 def _unified_pools(machine: DeclaredMachine, device: DeclaredDevice) -> list[Pool]:
     capacity = min(machine.ram_bytes, device.memory_bytes or _unified_capacity(machine, device.facts))
+    capacities = _capacities(device.facts, capacity)
+    reach = reach_bytes(capacities, _backend(device.facts), capacity)
     if device.facts.vendor == "apple":
         line = macos_reserve(capacity, machine.ram_bytes)
     else:
-        line = system_reserve(capacity, machine.ram_bytes)
-    lines = override([line] if line else [], (*machine.ram_reserved, *device.reserved))
+        line = system_reserve(reach, machine.ram_bytes)
+    unreached = out_of_reach(capacity, capacities, _backend(device.facts))
+    lines = override([*unreached, *([line] if line else [])], (*machine.ram_reserved, *device.reserved))
     return [Pool("unified", PoolKind.UNIFIED, capacity, lines)]
 
 

@@ -71,8 +71,22 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True)
+class BackendCapacity:
+    """What one compute interface may address of a device's memory, where interfaces differ."""
+
+    backend: Backend
+    bytes: int
+    basis: Basis
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
-    """What computes: a GPU, a slice of one, or the CPU."""
+    """What computes: a GPU, a slice of one, or the CPU.
+
+    ``capacities`` is empty where every interface addresses all of the pool. Else engines get what `backend` addresses;
+    the pool's line "out of reach" is the rest.
+    """
 
     id: str
     name: str
@@ -88,6 +102,7 @@ class Device:
     multiprocessors: int | None = None
     pcie_bytes_per_second: int | None = None
     display_attached: bool | None = None
+    capacities: tuple[BackendCapacity, ...] = ()
 
     @property
     def is_cpu(self) -> bool:

@@ -4,14 +4,17 @@ Driver contexts and engine pools are not here: they belong to each instance (``e
 the same rule for detected and declared hosts; a measured value always replaces the rule.
 """
 
-from stackplan.hardware import Basis, Reservation
-from stackplan.units import GIB, MIB
+from collections.abc import Iterable
+
+from stackplan.hardware import Backend, BackendCapacity, Basis, Reservation
+from stackplan.units import GIB, MIB, format_bytes
 
 DRIVER_RESERVE = "driver reserve"
 HELD_BY_OTHERS = "held by others"
 DESKTOP = "desktop"
 HEADROOM = "headroom"
 SYSTEM_RESERVE = "system reserve"
+OUT_OF_REACH = "out of reach"
 
 # nvidia-smi total less CUDA total, MiB, from logs of llama.cpp and ollama (2024-2026): RTX 3060 377, 4070 409,
 # 5060 Ti 454, 3090 422-452, 3090 Ti 452, 4090 484, PRO 6000 635; Pascal: GTX 1060 81, P40 138.
@@ -62,6 +65,20 @@ def system_reserve(capacity_bytes: int, physical_bytes: int, held_bytes: int = 0
     if needed <= 0:
         return None
     return Reservation(SYSTEM_RESERVE, needed, Basis.ASSUMED, "at most 85 % of physical memory is planned")
+
+
+def out_of_reach(capacity_bytes: int, capacities: Iterable[BackendCapacity], backend: Backend) -> list[Reservation]:
+    """The part of a pool that the interface which engines use does not address; empty where it addresses all."""
+    return [
+        Reservation(
+            OUT_OF_REACH,
+            capacity_bytes - one.bytes,
+            one.basis,
+            f"{backend} addresses {format_bytes(one.bytes)}: {one.note}",
+        )
+        for one in capacities
+        if one.backend is backend and one.bytes < capacity_bytes
+    ]
 
 
 def macos_reserve(capacity_bytes: int, physical_bytes: int) -> Reservation | None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from stackplan.detect import replay_host
-from stackplan.hardware import Host
+from stackplan.hardware import Device, Host
 from stackplan.reservations import HELD_BY_OTHERS
 from stackplan.units import MIB
 from tests.detect.recorded import cases, write_probe
@@ -49,7 +49,13 @@ def _pool_facts(host: Host, wanted: dict[str, Any]) -> dict[str, Any]:
 def _device_facts(host: Host, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The asked fields of each GPU, so that a missing or an extra GPU fails."""
     keys = [set(row) for row in wanted] + [set()] * len(host.gpus)
-    return [{key: _plain(getattr(gpu, key)) for key in keys[number]} for number, gpu in enumerate(host.gpus)]
+    return [{key: _device_fact(gpu, key) for key in keys[number]} for number, gpu in enumerate(host.gpus)]
+
+
+def _device_fact(gpu: Device, key: str) -> Any:
+    if key == "reach_mib":
+        return {str(one.backend): one.bytes // MIB for one in gpu.capacities}
+    return _plain(getattr(gpu, key))
 
 
 def _plain(value: Any) -> Any:

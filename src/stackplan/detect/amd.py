@@ -74,6 +74,9 @@ def _reading(world: World, card: DisplayDevice, node: _Node | None, system_bytes
         display_attached=card.display_attached,
         integrated=integrated,
         driver="amdgpu",
+        carve_out_bytes=video if integrated else None,
+        shared_bytes=shared if integrated else None,
+        runtime_bytes=node.local_bytes if node and integrated and node.local_bytes > video else None,
         notes=_notes(integrated, uses_shared, video, shared),
     )
 

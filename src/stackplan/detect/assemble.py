@@ -14,6 +14,7 @@ from stackplan.detect.memory_modules import peak_bandwidth
 from stackplan.detect.nvidia import nvidia_devices
 from stackplan.detect.pci import display_devices
 from stackplan.detect.pools import ram_pool, unified_pool, unknown_pool, vram_pool
+from stackplan.detect.reach import capacities
 from stackplan.detect.storage import storage
 from stackplan.detect.surroundings import surroundings
 from stackplan.detect.windows import windows_devices
@@ -46,7 +47,7 @@ def host_of(
     readings, notes = usable_readings(found)
     # The catalog is read only where there is something to look up: a machine without a GPU starts faster.
     catalog = load_catalog() if readings or world.read_text(DEVICE_TREE_MODEL) else DeviceCatalog(())
-    gpus, pools = _devices(readings, memory, catalog)
+    gpus, pools = _devices(world, readings, memory, catalog)
     cpu, cpu_notes = _processor(world, catalog, gpus, ram_bandwidth)
     host_pool = pools[-1].id
     device = Device("cpu", cpu.model, Backend.CPU, host_pool, bandwidth_bytes_per_second=cpu.bandwidth_bytes_per_second)
@@ -95,14 +96,15 @@ def _label(number: int, reading: GpuReading) -> str:
 
 
 def _devices(
-    readings: Iterable[GpuReading], memory: HostMemory, catalog: DeviceCatalog
+    world: World, readings: Iterable[GpuReading], memory: HostMemory, catalog: DeviceCatalog
 ) -> tuple[list[Device], list[Pool]]:
     """Devices and pools; the last pool is the one that the CPU draws on."""
     devices: list[Device] = []
     pools: list[Pool] = []
     host_pool = ram_pool(memory)
-    for number, reading in enumerate(readings):
+    for number, found in enumerate(readings):
         name = f"gpu{number}"
+        reading = replace(found, capacities=capacities(world, found, found.total_bytes or 0))
         facts = catalog_facts(catalog, reading, memory.physical_bytes)
         if reading.memory_model is MemoryModel.SHARED:
             host_pool = unified_pool(reading, memory)

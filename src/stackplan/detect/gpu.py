@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from stackplan.hardware import Backend
+from stackplan.hardware import Backend, BackendCapacity
 
 
 class MemoryModel(StrEnum):
@@ -28,7 +28,11 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class GpuReading:
-    """One device as its driver tells it. None is unknown, never 0; sizes in bytes."""
+    """One device as its driver tells it. None is unknown, never 0; sizes in bytes.
+
+    ``carve_out_bytes`` and ``shared_bytes`` are the parts of an APU's memory, ``runtime_bytes`` is what the kernel
+    tells its compute runtime; ``capacities`` is made of them.
+    """
 
     vendor: str
     name: str
@@ -53,4 +57,8 @@ class GpuReading:
     catalog_names: tuple[str, ...] = ()
     driver: str = ""
     holders: tuple[Holder, ...] = ()
+    carve_out_bytes: int | None = None
+    shared_bytes: int | None = None
+    runtime_bytes: int | None = None
+    capacities: tuple[BackendCapacity, ...] = ()
     notes: tuple[str, ...] = field(default=())

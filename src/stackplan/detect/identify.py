@@ -71,4 +71,5 @@ def as_device(
         multiprocessors=reading.multiprocessors or (facts.multiprocessors if facts else None),
         pcie_bytes_per_second=reading.pcie_bytes_per_second,
         display_attached=reading.display_attached,
+        capacities=reading.capacities,
     )

@@ -1,5 +1,6 @@
 """Readings as memory pools: capacity as the driver tells it, and every line of the budget with its basis."""
 
+from stackplan.backends import reach_bytes
 from stackplan.detect.gpu import GpuReading
 from stackplan.detect.memory import HostMemory
 from stackplan.hardware import Basis, Pool, PoolKind, Reservation
@@ -9,6 +10,7 @@ from stackplan.reservations import (
     HELD_BY_OTHERS,
     cuda_reserve,
     macos_reserve,
+    out_of_reach,
     system_reserve,
     vram_headroom,
 )
@@ -21,6 +23,7 @@ def vram_pool(pool_id: str, reading: GpuReading, capacity_bytes: int) -> Pool:
     """The pool of a card or slice with its own memory."""
     lines = [*_driver_lines(reading, capacity_bytes), vram_headroom(capacity_bytes)]
     lines += _held_lines(reading, capacity_bytes - sum(line.bytes for line in lines[:-1]))
+    lines += out_of_reach(capacity_bytes, reading.capacities, reading.backend)
     return Pool(pool_id, PoolKind.VRAM, capacity_bytes, tuple(lines))
 
 
@@ -47,16 +50,20 @@ def ram_pool(memory: HostMemory) -> Pool:
 def unified_pool(reading: GpuReading, memory: HostMemory) -> Pool:
     """The one pool of a machine whose GPU has no memory of its own.
 
-    Capacity is what the GPU may address. What others hold lies in the rest of the memory first.
+    Capacity is what the GPU may address. What others hold lies in the rest of the memory first, which includes what
+    the GPU's interface does not reach.
     """
     capacity = min(reading.total_bytes or memory.total_bytes, memory.total_bytes)
-    outside = memory.total_bytes - capacity
+    reach = reach_bytes(reading.capacities, reading.backend, capacity)
+    outside = memory.total_bytes - reach
     held = max(0, memory.total_bytes - memory.available_bytes - outside)
-    lines = [Reservation(HELD_BY_OTHERS, held, Basis.MEASURED, "total less available")] if held else []
+    lines = out_of_reach(capacity, reading.capacities, reading.backend)
+    if held:
+        lines.append(Reservation(HELD_BY_OTHERS, held, Basis.MEASURED, "total less available"))
     if reading.vendor == "apple":
         reserve = macos_reserve(capacity, memory.total_bytes)
     else:
-        reserve = system_reserve(capacity, memory.total_bytes, held)
+        reserve = system_reserve(reach, memory.total_bytes, held)
     return Pool("unified", PoolKind.UNIFIED, capacity, (*lines, reserve) if reserve else tuple(lines))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from stackplan.detect.memory_modules import MemoryModule
 from stackplan.detect.redact import Redactor
+from stackplan.detect.reports import essential_output
 from stackplan.detect.storage import FILE_SYSTEMS
 from stackplan.detect.world import CommandResult, DiskUsage, MemoryCounters, World
 
@@ -154,19 +155,8 @@ def _is_wanted(path: str) -> bool:
 
 
 def _command(command: tuple[str, ...], result: CommandResult) -> dict[str, Any]:
-    output = _display_report(result.stdout) if command[0] == "system_profiler" else result.stdout
+    output = essential_output(command[0], result.stdout)
     return {"command": list(command), "status": result.status, "returncode": result.returncode, "stdout": output}
-
-
-def _display_report(text: str) -> str:
-    """The chip and its cores; the report also holds names and serial numbers of screens."""
-    wanted = ("_name", "sppci_model", "sppci_cores", "spdisplays_vendor")
-    try:
-        entries = json.loads(text)["SPDisplaysDataType"]
-        kept = [{key: str(entry[key]) for key in wanted if key in entry} for entry in entries]
-    except (ValueError, KeyError, TypeError):
-        return ""
-    return json.dumps({"SPDisplaysDataType": kept})
 
 
 def _essential(path: str, text: str) -> str:

@@ -66,6 +66,7 @@ def _pools(host: Host, ascii_only: bool) -> list[str]:
     lines = []
     for pool in host.pools:
         lines += _pool(pool, (held, reserved, free))
+        lines += [line for device in host.gpus if device.pool == pool.id for line in _capacities(device)]
     return [*lines, f" {held} held  {reserved} reserved  {free} free for models"]
 
 
@@ -89,6 +90,14 @@ def _bar(capacity: int, held: int, reserved: int, glyphs: tuple[str, str, str]) 
 
 def _reservation(line: Reservation) -> str:
     return f"          - {line.name:16} {format_bytes(line.bytes):>10}  {line.basis:9} {line.note}".rstrip()
+
+
+def _capacities(device: Device) -> Iterable[str]:
+    """What each of several interfaces addresses; the one that engines use is marked."""
+    for one in device.capacities if len(device.capacities) > 1 else ():
+        name = f"through {one.backend}"
+        note = f"{one.note} (used)" if one.backend is device.backend else one.note
+        yield f"          = {name:16} {format_bytes(one.bytes):>10}  {one.basis:9} {note}".rstrip()
 
 
 def _storage(host: Host) -> list[str]:
