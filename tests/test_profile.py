@@ -1,6 +1,7 @@
 """Named machines: the bundled profiles, devices on the fly, the user's own files, and mistakes in them."""
 
-from dataclasses import replace
+import json
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from stackplan.errors import UserError
 from stackplan.hardware import Backend, PoolKind
 from stackplan.host_difference import host_differences
 from stackplan.profile import load_profile, profile_files, read_profile, save_profile
+from stackplan.profile_schema import PolicySchema
 from stackplan.stack import Policy
 from stackplan.strict_yaml import parse_yaml
 from stackplan.units import GIB, MIB
@@ -259,6 +261,22 @@ def test_a_profile_that_was_checked_before_reads_the_same(tmp_path: Path, monkey
     for name in profile_files():
         assert load_profile(name) == load_profile(name)
     assert len(list(tmp_path.glob("profile-*.json"))) == len(profile_files())
+
+
+def test_a_profile_can_set_every_field_of_the_policy_and_no_other(own_folder: Path) -> None:
+    """One value for each field that differs from its default; a field that is added must be given one here."""
+    written = {
+        "id": "mine", "quality_weight": 2.0, "speed_weight": 2.0, "context_weight": 2.0, "tier_weight": 2.0,
+        "memory_weight": 2.0, "commercial": True, "allow_split": False, "allow_partial_offload": False,
+        "headroom": 2**28, "forbid": ["llama"], "engines": ["ollama"], "kv_types": ["f16"],
+        "vram_override": {"gpu0": 2**32}, "partial": True,
+    }  # fmt: skip
+    text = json.dumps({"schema": 1, "host": {"ram": {"capacity": "8GiB"}}, "policy": written})
+    (own_folder / "box.yaml").write_text(text)
+    policy, default = load_profile("box").policy, Policy()
+    assert [name.name for name in fields(Policy) if getattr(policy, name.name) == getattr(default, name.name)] == []
+    named = {"headroom_bytes": "headroom", "vram_override_bytes": "vram_override"}
+    assert set(PolicySchema.model_fields) == {named.get(one.name, one.name) for one in fields(Policy)}
 
 
 def test_an_indexed_policy_is_the_written_one(

@@ -104,6 +104,7 @@ class PolicySchema(_Strict):
     speed_weight: Weight | None = None
     context_weight: Weight | None = None
     tier_weight: Weight | None = None
+    memory_weight: Weight | None = None
     commercial: bool | None = None
     allow_split: bool | None = None
     allow_partial_offload: bool | None = None
