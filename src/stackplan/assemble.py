@@ -250,6 +250,8 @@ def _role(need: RoleNeed, one: _Deployed, ids: dict[str, str], rating: Rating) -
         mode=need.role.mode,
         thinking=_thinking(need, one.configuration.model),
         utility=rating.utility(need, one.configuration, speed, tier, one.estimate.total_bytes),
+        pool=need.pool,
+        inputs=need.role.inputs,
     )
 
 

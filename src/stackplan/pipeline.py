@@ -5,21 +5,26 @@
 Reading files and detecting come before (`world`), rendering, downloading and verifying after.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
-from stackplan.assemble import Frame, assemble
+from stackplan.assemble import Frame, assemble, fingerprint
 from stackplan.assess import HostAssessor
 from stackplan.bases import Base, BaseFinder
+from stackplan.calibration import Calibration, calibration, with_measurements
 from stackplan.catalog import Catalog
 from stackplan.choose import Chosen, choose
 from stackplan.estimate.speed_model import SpeedModel
+from stackplan.fallbacks import planned_fallbacks
 from stackplan.hardware import Host
 from stackplan.judgement_index import Judgement
+from stackplan.measurement import Measurement
 from stackplan.needs import needs_of
 from stackplan.options import served_models
 from stackplan.plan import Plan
 from stackplan.problem import Choice
 from stackplan.rating import Rating
+from stackplan.remote import RemoteEndpoint
+from stackplan.runtime import Runtime
 from stackplan.solve.lexicographic import DEFAULT_SECONDS
 from stackplan.stack import Request
 
@@ -34,6 +39,9 @@ class World:
     catalog: Catalog
     judgement: Judgement
     speed: SpeedModel
+    runtime: Runtime = field(default=Runtime())
+    fallbacks: tuple[RemoteEndpoint, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,7 @@ class Space:
     finder: BaseFinder
     assessor: HostAssessor
     bases: tuple[Base, ...]
+    measured: Calibration | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +74,14 @@ def space_of(world: World) -> Space:
     """The space of a world; what was refused on the way is in ``finder.refusals``."""
     request = world.request
     needs = needs_of(request.stack, world.catalog)
-    assessor = HostAssessor.of(world.host, world.speed)
+    versions = {engine.id: engine.version for engine in world.catalog.engines}
+    measured = calibration(world.measurements, world.host, fingerprint(world.host), versions)
+    assessor = HostAssessor.of(world.host, world.speed, measured.speed if measured else None)
     rating = Rating(request.policy, world.judgement.quality, world.judgement.quantisation)
     finder = BaseFinder(world.host, needs, request.policy, assessor, rating)
     served = list(served_models(needs, world.catalog, request.policy, finder.refusals))
-    return Space(world, finder, assessor, tuple(base for one in served for base in finder.bases(one)))
+    bases = tuple(base for one in served for base in finder.bases(one))
+    return Space(world, finder, assessor, bases, measured)
 
 
 def best_of(space: Space, *, seconds: float = DEFAULT_SECONDS) -> Planned:
@@ -86,5 +98,15 @@ def best_of(space: Space, *, seconds: float = DEFAULT_SECONDS) -> Planned:
         refusals=tuple(finder.refusals),
     )
     answer = chosen.answer
-    plan = assemble(chosen, answer, frame, space.assessor, finder.rating) if isinstance(answer, Choice) else None
-    return Planned(plan, chosen, frame, space)
+    if not isinstance(answer, Choice):
+        return Planned(None, chosen, frame, space)
+    plan = assemble(chosen, answer, frame, space.assessor, finder.rating)
+    if space.measured is not None:
+        plan = with_measurements(plan, space.measured)
+    return Planned(_with_declared(plan, world), chosen, frame, space)
+
+
+def _with_declared(plan: Plan, world: World) -> Plan:
+    """The plan with what was declared and needs no choice: how engines run, and who may stand in from afar."""
+    endpoints = (*world.request.stack.fallbacks, *world.fallbacks)
+    return replace(plan, runtime=world.runtime, fallbacks=planned_fallbacks(endpoints))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stackplan.hardware import Basis, Host, Reservation
+from stackplan.runtime import Runtime
 from stackplan.serving import Acceleration, Placement, SpeedEstimate
 
 SCHEMA = 1
@@ -144,7 +145,7 @@ class Utility:
 
 @dataclass(frozen=True, slots=True)
 class ServedRole:
-    """A role and the instance that serves it."""
+    """A role and the instance that serves it. ``pool`` is the role's own name where the stack asks for several."""
 
     role: str
     instance: str
@@ -155,6 +156,8 @@ class ServedRole:
     mode: str
     thinking: str
     utility: Utility
+    pool: str = ""
+    inputs: tuple[str, ...] = ("text",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +193,9 @@ class Proof:
 class Fallback:
     """A remote endpoint that may answer when the local instance of ``role`` cannot; "" means every chat role.
 
-    ``order`` 2 is tried before 3 (the local instance is 1). ``key_variable`` names the environment variable that holds
-    the key; the key itself is never part of a plan.
+    ``order`` 2 is tried before 3 (the local instance is 1). An endpoint for several roles is there once per role, under
+    one ``name``; ``monthly_budget`` (dollars) is for all of them together. ``key_variable`` names the environment
+    variable that holds the key; the key itself is never part of a plan.
     """
 
     role: str
@@ -202,6 +206,30 @@ class Fallback:
     order: int = 2
     input_cost_per_million: float | None = None
     output_cost_per_million: float | None = None
+    price_class: str = "affordable"
+    monthly_budget: float | None = None
+    timeout_seconds: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class UsedMeasurement:
+    """The measurement that an instance's speed rests on, and whether engine version and machine were the same."""
+
+    instance: str
+    digest: str
+    engine_version: str
+    same_version: bool
+    same_machine: bool
+    measured_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedMeasurements:
+    """The measurements that the plan was made with: how many may hold here, one digest of them, and which were used."""
+
+    count: int
+    digest: str
+    used: tuple[UsedMeasurement, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +261,8 @@ class Plan:
     gateway_port: int = 4000
     notes: tuple[str, ...] = field(default=())
     fallbacks: tuple[Fallback, ...] = ()
+    measurements: PlannedMeasurements | None = None
+    runtime: Runtime = field(default=Runtime())
 
     def instance(self, instance_id: str) -> Instance:
         """The instance called ``instance_id``; KeyError when there is none."""
@@ -253,7 +283,15 @@ class Plan:
 
 def plan_to_json(plan: Plan) -> str:
     """The plan as JSON text, byte for byte the same for the same plan."""
-    return json.dumps(dataclasses.asdict(plan), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(plan_data(plan), indent=2, ensure_ascii=False) + "\n"
+
+
+def plan_data(plan: Plan) -> dict[str, Any]:
+    """The plan as plain data; ``measurements`` is there only when some were used."""
+    data = dataclasses.asdict(plan)
+    if plan.measurements is None:
+        del data["measurements"]
+    return data
 
 
 def plan_from_json(text: str) -> Plan:

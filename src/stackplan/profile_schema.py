@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from stackplan.units import parse_bytes
+from stackplan.remote_schema import Fallbacks
+from stackplan.units import parse_bytes, parse_tokens
 
 
 def _positive_size(value: Any) -> int:
@@ -23,8 +24,13 @@ def _size(value: Any) -> int:
     return size
 
 
+def _tokens(value: Any) -> Any:
+    return parse_tokens(value) if isinstance(value, str) else value
+
+
 Size = Annotated[int, BeforeValidator(_size)]
 PositiveSize = Annotated[int, BeforeValidator(_positive_size)]
+ContextLimit = Annotated[int, BeforeValidator(_tokens), Field(ge=256, le=10**9, strict=True)]
 Count = Annotated[int, Field(gt=0, le=4096, strict=True)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
@@ -116,8 +122,19 @@ class PolicySchema(_Strict):
     partial: bool | None = None
 
 
+class RuntimeSchema(_Strict):
+    """How engines run on this machine; see `stackplan.runtime.Runtime`."""
+
+    threads: Count | None = None
+    batch_threads: Count | None = None
+    numa: Literal["off", "distribute", "isolate", "numactl"] | None = None
+    lock_memory: Annotated[bool, Field(strict=True)] = False
+    map_files: Annotated[bool, Field(strict=True)] = True
+    context_limit: ContextLimit | None = None
+
+
 class ProfileFile(_Strict):
-    """One profile: a host, the name of a stack, a policy."""
+    """One profile: a host, the name of a stack, a policy, what runs it and what may stand in."""
 
     schema_: Annotated[Literal[1], Field(alias="schema")]
     title: Annotated[str, Field(max_length=200)] = ""
@@ -125,3 +142,5 @@ class ProfileFile(_Strict):
     recorded: dict[str, Any] | None = None
     stack: Name = "everyday"
     policy: PolicySchema = PolicySchema()
+    runtime: RuntimeSchema = RuntimeSchema()
+    fallbacks: Fallbacks = []

@@ -2,20 +2,31 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from dataclasses import replace as dataclass_replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from stackplan.bundled import cache_folder
+from stackplan.catalog import Role
 from stackplan.errors import UserError
 from stackplan.hardware import Basis, Cpu, Disk, Host, Reservation
-from stackplan.stack import Policy
+from stackplan.remote import RemoteEndpoint, remote_endpoints
+from stackplan.runtime import Runtime
+from stackplan.stack import Policy, Stack
 
 if TYPE_CHECKING:
     from stackplan.device_catalog import DeviceFacts
-    from stackplan.profile_schema import DeviceSchema, HostSchema, PolicySchema, ProfileFile, ReservationSchema
+    from stackplan.profile_schema import (
+        DeviceSchema,
+        HostSchema,
+        PolicySchema,
+        ProfileFile,
+        ReservationSchema,
+        RuntimeSchema,
+    )
 
 _LONGEST_FILE = 1024 * 1024
 _HINT = "correct that line; docs/detect.md shows the shape of a profile"
@@ -23,7 +34,7 @@ _HINT = "correct that line; docs/detect.md shows the shape of a profile"
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A host, the name of the stack that it serves, and the policy that weighs wishes."""
+    """A host, the name of the stack that it serves, the policy that weighs wishes; what runs it, what may stand in."""
 
     id: str
     host: Host
@@ -31,6 +42,8 @@ class Profile:
     policy: Policy
     title: str = ""
     source: str = ""
+    runtime: Runtime = field(default=Runtime())
+    fallbacks: tuple[RemoteEndpoint, ...] = ()
 
 
 def read_profile(path: Path, *, ram_bytes: int | None = None) -> Profile:
@@ -44,7 +57,16 @@ def read_profile(path: Path, *, ram_bytes: int | None = None) -> Profile:
 
         place = ("host", "devices", error.index, "device")
         raise parse_yaml(content, path).error(place, error.problem, hint=error.hint) from None
-    return Profile(path.stem, host, file.stack, _policy(file.policy), title=file.title, source=str(path))
+    return Profile(
+        id=path.stem,
+        host=host,
+        stack=file.stack,
+        policy=_policy(file.policy),
+        title=file.title,
+        source=str(path),
+        runtime=_runtime(file.runtime),
+        fallbacks=remote_endpoints(file.fallbacks),
+    )
 
 
 def read_bytes(path: Path) -> bytes:
@@ -63,6 +85,27 @@ def read_bytes(path: Path) -> bytes:
     return content
 
 
+def check_endpoints(profile: Profile, stack: Stack, roles: Iterable[Role]) -> None:
+    """Raise UserError when a fallback of the profile names no role, or has the name of one of the stack's."""
+    known = {role.id for role in roles}
+    taken = {endpoint.name for endpoint in stack.fallbacks}
+    for index, endpoint in enumerate(profile.fallbacks):
+        if endpoint.name in taken:
+            message = f"the stack {stack.id} declares a fallback {endpoint.name!r} too"
+            raise _error_in(profile, ("fallbacks", index, "name"), message, "give one of them another name")
+        for place, role in enumerate(endpoint.roles):
+            if role not in known:
+                hint = f"roles are: {', '.join(sorted(known))}"
+                raise _error_in(profile, ("fallbacks", index, "roles", place), f"there is no role {role!r}", hint)
+
+
+def _error_in(profile: Profile, place: tuple[str | int, ...], message: str, hint: str) -> UserError:
+    from stackplan.strict_yaml import parse_yaml  # noqa: PLC0415
+
+    path = Path(profile.source)
+    return parse_yaml(read_bytes(path), path).error(place, message, hint=hint)
+
+
 def _checked(path: Path, content: bytes) -> "ProfileFile":
     from stackplan.profile_schema import ProfileFile  # noqa: PLC0415  (pydantic)
     from stackplan.strict_yaml import parse_yaml  # noqa: PLC0415
@@ -78,7 +121,7 @@ def _checked(path: Path, content: bytes) -> "ProfileFile":
 
 def _index_path(content: bytes) -> Path:
     """Where the checked form of ``content`` is kept; another shape of profiles has other places."""
-    schema = Path(__file__).with_name("profile_schema.py").read_bytes()
+    schema = b"".join(Path(__file__).with_name(f"{name}_schema.py").read_bytes() for name in ("profile", "remote"))
     return cache_folder() / f"profile-{hashlib.sha256(schema + content).hexdigest()[:24]}.json"
 
 
@@ -184,6 +227,12 @@ def _fields(spec: "PolicySchema") -> dict[str, Any]:
         override = fields["vram_override"]
         fields["vram_override"] = override if isinstance(override, dict) else dict(vars(override))
     return fields
+
+
+def _runtime(spec: "RuntimeSchema") -> Runtime:
+    fields = dict(vars(spec))
+    limit = fields.pop("context_limit")
+    return Runtime(**fields, context_limit_tokens=limit)
 
 
 def _policy(spec: "PolicySchema") -> Policy:

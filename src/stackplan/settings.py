@@ -5,7 +5,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
-from stackplan.catalog import Catalog
+from stackplan.catalog import Catalog, Role
 from stackplan.errors import UserError
 from stackplan.hardware import Host
 from stackplan.stack import RoleRequest, Stack
@@ -56,6 +56,27 @@ def with_settings(stack: Stack, settings: Iterable[str], catalog: Catalog, host:
         role, field, text = _parts(setting, changed)
         changed[role] = _changed(changed[role], field, text, setting, _names(field, catalog, host))
     return replace(stack, roles=tuple(changed.values()))
+
+
+def with_context_limit(stack: Stack, roles: Iterable[Role], limit_tokens: int | None) -> Stack:
+    """The stack with no wish above the machine's limit. Raises UserError for a role whose floor is above it."""
+    if limit_tokens is None:
+        return stack
+    known = {role.id: role for role in roles}
+    return replace(stack, roles=tuple(_within(request, known[request.role], limit_tokens) for request in stack.roles))
+
+
+def _within(request: RoleRequest, role: Role, limit_tokens: int) -> RoleRequest:
+    asked, wished = request.context_floor_tokens, request.context_wish_tokens
+    floor = role.context_floor_tokens if asked is None else asked
+    if floor > limit_tokens:
+        raise UserError(
+            f"{role.id} needs {floor} tokens of context, and the profile's runtime.context_limit is {limit_tokens}",
+            hint=f"raise the limit, or set context_floor of {role.id} in the stack",
+            slug="context-limit",
+        )
+    wish = role.context_wish_tokens if wished is None else wished
+    return replace(request, context_wish_tokens=max(floor, min(wish, limit_tokens)))
 
 
 def _parts(setting: str, roles: dict[str, RoleRequest]) -> tuple[str, str, str]:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from stackplan.remote import RemoteEndpoint
+
 
 @dataclass(frozen=True, slots=True)
 class RoleRequest:
@@ -45,6 +47,7 @@ class Stack:
     roles: tuple[RoleRequest, ...]
     gateway_port: int = 4000
     source: str = ""
+    fallbacks: tuple[RemoteEndpoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

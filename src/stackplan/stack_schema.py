@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from stackplan.remote_schema import Fallbacks
 from stackplan.serving import KV_TYPES
 from stackplan.units import parse_tokens
 
@@ -85,6 +86,7 @@ class StackFile(Record):
     source: str = ""
     gateway_port: Port = 4000
     roles: Annotated[list[RequestRecord], Field(min_length=1, max_length=64)]
+    fallbacks: Fallbacks = []
 
 
 def _ordered(what: str, floor: float | None, wish: float | None) -> None:

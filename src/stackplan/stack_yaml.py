@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackplan.catalog import Role
+from stackplan.remote import remote_endpoints
 from stackplan.stack import RoleRequest, Stack
 from stackplan.strict_yaml import read_yaml
 from stackplan.yaml_schema import checked
@@ -34,7 +35,19 @@ def load_stack(path: Path, roles: tuple[Role, ...]) -> Stack:
             message = f"the role {request.role!r} is asked for twice"
             raise document.error(("roles", index, "role"), message, hint="give it once, with count: N")
         seen.add(request.role)
-    return Stack(path.stem, record.title, tuple(map(_request, record.roles)), record.gateway_port, record.source)
+    for index, fallback in enumerate(record.fallbacks):
+        for place, role in enumerate(fallback.roles):
+            if role not in seen:
+                hint = f"roles of this stack: {', '.join(sorted(seen))}"
+                raise document.error(("fallbacks", index, "roles", place), f"the stack has no role {role!r}", hint=hint)
+    return Stack(
+        id=path.stem,
+        title=record.title,
+        roles=tuple(map(_request, record.roles)),
+        gateway_port=record.gateway_port,
+        source=record.source,
+        fallbacks=remote_endpoints(record.fallbacks),
+    )
 
 
 def _request(record: "schema.RequestRecord") -> RoleRequest:

@@ -10,7 +10,8 @@ import typer
 from stackplan.errors import UserError
 from stackplan.hardware import Basis, Host, Reservation
 from stackplan.pipeline import World
-from stackplan.settings import with_settings
+from stackplan.profile_yaml import Profile, check_endpoints
+from stackplan.settings import with_context_limit, with_settings
 from stackplan.stack import Policy, Request, Stack
 from stackplan.units import parse_bytes
 
@@ -61,11 +62,14 @@ def read_world(asked: Asked) -> World:
     from stackplan.judgement_index import load_judgement  # noqa: PLC0415
 
     folders = catalog_folders(asked.catalog)
-    name, host, stack_name, policy = _machine(asked)
+    machine = _machine(asked)
+    host, policy = machine.host, machine.policy
     catalog = load_catalog(folders)
     judgement = load_judgement(folders)
-    stack = _stack(asked.stack or stack_name, catalog.roles)
+    stack = _stack(asked.stack or machine.stack, catalog.roles)
+    check_endpoints(machine, stack, catalog.roles)
     stack = with_settings(stack, asked.settings, catalog, host)
+    stack = with_context_limit(stack, catalog.roles, machine.runtime.context_limit_tokens)
     if asked.policy is not None:
         policy = _preset(asked.policy, judgement.presets)
     policy = replace(
@@ -74,22 +78,30 @@ def read_world(asked: Asked) -> World:
         commercial=policy.commercial or asked.commercial,
         partial=policy.partial or asked.partial,
     )
-    return World(name, _adjusted(host, policy, asked), Request(stack, policy), catalog, judgement, _speed(folders))
+    return World(
+        profile=machine.id,
+        host=_adjusted(host, policy, asked),
+        request=Request(stack, policy),
+        catalog=catalog,
+        judgement=judgement,
+        speed=_speed(folders),
+        runtime=machine.runtime,
+        fallbacks=machine.fallbacks,
+    )
 
 
-def _machine(asked: Asked) -> tuple[str, Host, str, Policy]:
+def _machine(asked: Asked) -> Profile:
     ram = _size("--ram", asked.ram) if asked.ram else None
     if asked.profile is not None and asked.host is not None:
         raise UserError("a profile and --host are two machines", hint="give one of them", slug="bad-options")
     if asked.profile is not None:
         from stackplan.profile import load_profile  # noqa: PLC0415
 
-        profile = load_profile(asked.profile, ram_bytes=ram)
-        return profile.id, profile.host, profile.stack, profile.policy
+        return load_profile(asked.profile, ram_bytes=ram)
     if ram is not None:
         raise UserError("--ram is for a declared machine", hint="name a profile or device too", slug="bad-options")
     host = _described(asked.host) if asked.host else _detected(asked.idle)
-    return "", host, "everyday", Policy()
+    return Profile("", host, "everyday", Policy())
 
 
 def _described(path: Path) -> Host:

@@ -52,11 +52,10 @@ def ollama_source(artifact: PlannedArtifact) -> str:
 def fallbacks(plan: Plan, role: ServedRole) -> list[Fallback]:
     """Remote endpoints for the role, in the order in which they are tried.
 
-    Only chat roles have any unless a fallback names the role: vectors of two embedding models do not mix.
+    A fallback without a role stands in where text is asked and text answered: vectors of two embedding models do not
+    mix, and not every model sees. Whatever else it shall serve, it names.
     """
-    matching = [
-        fallback
-        for fallback in plan.fallbacks
-        if fallback.role == role.role or (not fallback.role and role.mode == "chat")
-    ]
+    named = {role.role, role.pool} - {""}
+    plain = role.mode == "chat" and set(role.inputs) <= {"text"}
+    matching = [one for one in plan.fallbacks if one.role in named or (not one.role and plain)]
     return sorted(matching, key=lambda fallback: (fallback.order, fallback.name))

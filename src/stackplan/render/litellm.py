@@ -46,13 +46,13 @@ def _entries(plan: Plan, role: ServedRole, seen: Seen) -> list[dict[str, Any]]:
         "litellm_params": {**_local(plan, role, seen), "timeout": _timeout(plan, role), "order": 1},
         "model_info": {"id": f"{role.role}-local", "mode": role.mode},
     }
-    remote = [_remote(role, fallback) for fallback in fallbacks(plan, role)]
+    remote = [_remote(plan, role, fallback) for fallback in fallbacks(plan, role)]
     return [local, *remote]
 
 
-def _remote(role: ServedRole, fallback: Fallback) -> dict[str, Any]:
+def _remote(plan: Plan, role: ServedRole, fallback: Fallback) -> dict[str, Any]:
     costs = {
-        name: value / 1e6
+        name: round(value / 1e6, 15)
         for name, value in (
             ("input_cost_per_token", fallback.input_cost_per_million),
             ("output_cost_per_token", fallback.output_cost_per_million),
@@ -65,11 +65,21 @@ def _remote(role: ServedRole, fallback: Fallback) -> dict[str, Any]:
             "model": f"openai/{fallback.model}",
             "api_base": fallback.base_url,
             "api_key": f"os.environ/{fallback.key_variable}",
+            "timeout": fallback.timeout_seconds,
             "order": fallback.order,
             **costs,
+            **_budget(plan, fallback),
         },
         "model_info": {"id": f"{role.role}-{fallback.name}", "mode": role.mode},
     }
+
+
+def _budget(plan: Plan, fallback: Fallback) -> dict[str, Any]:
+    """The endpoint's monthly budget, in equal parts: LiteLLM counts per deployment, and each role has its own."""
+    if fallback.monthly_budget is None:
+        return {}
+    sharing = sum(other.name == fallback.name for role in plan.roles for other in fallbacks(plan, role))
+    return {"max_budget": fallback.monthly_budget / sharing, "budget_duration": "1mo"}
 
 
 def _local(plan: Plan, role: ServedRole, seen: Seen) -> dict[str, Any]:

@@ -137,6 +137,9 @@ def _instance_texts(instance: Instance) -> Iterator[tuple[str, str, re.Pattern[s
 
 def _role_texts(role: ServedRole) -> Iterator[tuple[str, str, re.Pattern[str]]]:
     yield "role", role.role, _WORD
+    yield from (("input of a role", kind, _WORD) for kind in role.inputs)
+    if role.pool:
+        yield "pool", role.pool, _WORD
     yield "mode of a role", role.mode, re.compile("|".join(MODES))
 
 
@@ -147,6 +150,7 @@ def _fallback_texts(fallback: Fallback) -> Iterator[tuple[str, str, re.Pattern[s
     yield "fallback model", fallback.model, _NAME
     yield "fallback address", fallback.base_url, _URL
     yield "key variable", fallback.key_variable, _VARIABLE
+    yield "price class", fallback.price_class, re.compile("affordable|premium")
 
 
 def _unsafe(what: str, text: str) -> UserError:

@@ -77,13 +77,15 @@ def _text(plan: Plan, seen: Seen) -> str:
         f"{role.role} ({role.mode}) is not served by TensorZero: ask {base_url(plan, role, seen)} or LiteLLM"
         for role in elsewhere
     )
+    if any(fallback.monthly_budget is not None for fallback in plan.fallbacks):
+        remarks = (*remarks, "Monthly budgets are not kept here (TensorZero needs a database for limits): use LiteLLM")
     return to_toml(config(plan, seen), remarks)
 
 
 def _model(plan: Plan, role: ServedRole, seen: Seen) -> dict[str, Any]:
     remote = fallbacks(plan, role)
     providers = {"local": _local(plan, role, seen)}
-    providers |= {fallback.name: _remote(fallback) for fallback in remote}
+    providers |= {fallback.name: _remote(role, fallback) for fallback in remote}
     return {"routing": ["local", *(fallback.name for fallback in remote)], "providers": providers}
 
 
@@ -96,20 +98,27 @@ def _local(plan: Plan, role: ServedRole, seen: Seen) -> dict[str, Any]:
         "api_key_location": "none",
     }
     if role.mode == "chat":
-        provider["timeouts"] = {
-            "non_streaming": {"total_ms": _TOTAL_MS},
-            "streaming": {"ttft_ms": _FIRST_TOKEN_MS, "total_ms": _TOTAL_MS},
-        }
+        provider["timeouts"] = _timeouts(_FIRST_TOKEN_MS, _TOTAL_MS)
     return provider
 
 
-def _remote(fallback: Fallback) -> dict[str, Any]:
+def _timeouts(first_token_ms: int, total_ms: int) -> dict[str, Any]:
+    return {
+        "non_streaming": {"total_ms": total_ms},
+        "streaming": {"ttft_ms": first_token_ms, "total_ms": max(total_ms, _TOTAL_MS)},
+    }
+
+
+def _remote(role: ServedRole, fallback: Fallback) -> dict[str, Any]:
     provider: dict[str, Any] = {
         "type": "openai",
         "api_base": fallback.base_url,
         "model_name": fallback.model,
         "api_key_location": f"env::{fallback.key_variable}",
     }
+    total_ms = fallback.timeout_seconds * 1000
+    if role.mode == "chat":
+        provider["timeouts"] = _timeouts(total_ms, total_ms)
     costs = [
         {"pointer": pointer, "cost_per_million": value}
         for pointer, value in (
@@ -131,4 +140,4 @@ def _function(role: ServedRole) -> dict[str, Any]:
 
 
 def _embedding(plan: Plan, role: ServedRole, seen: Seen) -> dict[str, Any]:
-    return {"routing": ["local"], "providers": {"local": _local(plan, role, seen)}, "timeout_ms": _TOTAL_MS}
+    return {**_model(plan, role, seen), "timeout_ms": _TOTAL_MS}
