@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable
 
-from stackplan.plan import Fallback
-from stackplan.remote import PREMIUM, RemoteEndpoint
+from stackplan.remote import PREMIUM, Fallback, RemoteEndpoint
 
 _FIRST_ORDER = 2  # the local instance is 1
 

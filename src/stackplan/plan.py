@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stackplan.hardware import Basis, Host, Reservation
+from stackplan.remote import Fallback
 from stackplan.runtime import Runtime
 from stackplan.serving import Acceleration, Placement, SpeedEstimate
 
@@ -187,49 +188,6 @@ class Proof:
     options_offered: int
     options_refused: int
     solver: str
-
-
-@dataclass(frozen=True, slots=True)
-class Fallback:
-    """A remote endpoint that may answer when the local instance of ``role`` cannot; "" means every chat role.
-
-    ``order`` 2 is tried before 3 (the local instance is 1). An endpoint for several roles is there once per role, under
-    one ``name``; ``monthly_budget`` (dollars) is for all of them together. ``key_variable`` names the environment
-    variable that holds the key; the key itself is never part of a plan.
-    """
-
-    role: str
-    name: str
-    model: str
-    base_url: str
-    key_variable: str
-    order: int = 2
-    input_cost_per_million: float | None = None
-    output_cost_per_million: float | None = None
-    price_class: str = "affordable"
-    monthly_budget: float | None = None
-    timeout_seconds: int = 60
-
-
-@dataclass(frozen=True, slots=True)
-class UsedMeasurement:
-    """The measurement that an instance's speed rests on, and whether engine version and machine were the same."""
-
-    instance: str
-    digest: str
-    engine_version: str
-    same_version: bool
-    same_machine: bool
-    measured_at: str
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedMeasurements:
-    """The measurements that the plan was made with: how many may hold here, one digest of them, and which were used."""
-
-    count: int
-    digest: str
-    used: tuple[UsedMeasurement, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ Model names, sizes and speeds are plausible and made up: no figure here is a cla
 from stackplan.hardware import Backend, Basis, Cpu, Device, Host, Pool, PoolKind, Reservation
 from stackplan.plan import (
     CatalogStamp,
-    Fallback,
     Instance,
     ObjectiveLevel,
     Plan,
@@ -21,6 +20,7 @@ from stackplan.plan import (
     Utility,
     UtilityTerm,
 )
+from stackplan.remote import Fallback
 from stackplan.serving import Placement, SpeedEstimate
 from stackplan.units import GIB
 

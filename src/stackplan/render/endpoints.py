@@ -2,7 +2,8 @@
 
 from enum import StrEnum
 
-from stackplan.plan import Fallback, Plan, PlannedArtifact, ServedRole
+from stackplan.plan import Plan, PlannedArtifact, ServedRole
+from stackplan.remote import Fallback
 from stackplan.render.servers import OLLAMA, SPEACHES, TEI, server_of
 
 

@@ -5,7 +5,8 @@
 
 from typing import Any
 
-from stackplan.plan import Fallback, Plan, ServedRole
+from stackplan.plan import Plan, ServedRole
+from stackplan.remote import Fallback
 from stackplan.render.documents import to_yaml
 from stackplan.render.endpoints import Seen, base_url, fallbacks, served_name
 from stackplan.render.servers import COLD, HOT, INFINITY, OLLAMA, TEI, WARM, tier_of

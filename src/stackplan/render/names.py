@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator
 
 from stackplan.errors import UserError
-from stackplan.plan import Fallback, Instance, Plan, PlannedArtifact, ServedRole
+from stackplan.plan import Instance, Plan, PlannedArtifact, ServedRole
+from stackplan.remote import Fallback
 from stackplan.render.servers import TIERS, tier_of
 from stackplan.serving import KV_TYPES
 

@@ -6,7 +6,8 @@ comment with the address that serves them. A variant's ``weight`` samples, so it
 
 from typing import Any
 
-from stackplan.plan import Fallback, Plan, ServedRole
+from stackplan.plan import Plan, ServedRole
+from stackplan.remote import Fallback
 from stackplan.render.compose_services import bind, hardening
 from stackplan.render.documents import to_toml, to_yaml
 from stackplan.render.endpoints import Seen, base_url, fallbacks, free_port, served_name
