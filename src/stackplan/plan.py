@@ -191,6 +191,15 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedMeasurements:
+    """The measurements that the plan was made with: how many may hold here, one digest of them, and which were used."""
+
+    count: int
+    digest: str
+    used: tuple[UsedMeasurement, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogStamp:
     """Which catalog the plan was made from."""
 

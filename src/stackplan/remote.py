@@ -63,15 +63,6 @@ class UsedMeasurement:
     measured_at: str
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedMeasurements:
-    """The measurements that the plan was made with: how many may hold here, one digest of them, and which were used."""
-
-    count: int
-    digest: str
-    used: tuple[UsedMeasurement, ...]
-
-
 def remote_endpoints(records: Iterable[Any]) -> tuple[RemoteEndpoint, ...]:
     """Checked records, or what an index kept of them, as values."""
     return tuple(
