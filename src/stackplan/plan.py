@@ -191,6 +191,18 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
+class UsedMeasurement:
+    """The measurement that an instance's speed rests on, and whether engine version and machine were the same."""
+
+    instance: str
+    digest: str
+    engine_version: str
+    same_version: bool
+    same_machine: bool
+    measured_at: str
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedMeasurements:
     """The measurements that the plan was made with: how many may hold here, one digest of them, and which were used."""
 

@@ -51,18 +51,6 @@ class Fallback:
     timeout_seconds: int = 60
 
 
-@dataclass(frozen=True, slots=True)
-class UsedMeasurement:
-    """The measurement that an instance's speed rests on, and whether engine version and machine were the same."""
-
-    instance: str
-    digest: str
-    engine_version: str
-    same_version: bool
-    same_machine: bool
-    measured_at: str
-
-
 def remote_endpoints(records: Iterable[Any]) -> tuple[RemoteEndpoint, ...]:
     """Checked records, or what an index kept of them, as values."""
     return tuple(
