@@ -10,7 +10,8 @@ from typing import Protocol
 
 from stackplan.architecture import WeightTable
 from stackplan.configuration import WHOLE_TEXT_MODES, Configuration
-from stackplan.estimate.engines import estimate_serving
+from stackplan.estimate.engines import Beside, estimate_serving
+from stackplan.estimate.question import DraftWeights
 from stackplan.estimate.speed import decode
 from stackplan.estimate.speed_model import SpeedModel
 from stackplan.estimate.speed_rates import HostRates, host_rates
@@ -37,7 +38,10 @@ class Assess(Protocol):
         """Bytes by pool that each further slot adds beyond that line, where up to so many are asked."""
 
     def speed(self, configuration: Configuration) -> SpeedEstimate | None:
-        """Tokens per second of one stream; None where that means nothing or nobody knows."""
+        """Tokens per second of one stream, nothing ahead of it; None where that means nothing or nobody knows."""
+
+    def work(self, configuration: Configuration) -> Workload:
+        """What a token of the configuration touches, where `speed` has an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +132,7 @@ class HostAssessor:
             configuration.serving(slots),
             configuration.placement,
             self.host.devices,
-            vision=configuration.vision,
+            _beside(configuration),
         )
 
     def speed(self, configuration: Configuration) -> SpeedEstimate | None:
@@ -150,7 +154,7 @@ class HostAssessor:
         return decode(
             self.model,
             self.rates,
-            self._workload(configuration),
+            self.work(configuration),
             configuration.serving(1),
             configuration.placement,
             depth_tokens,
@@ -167,7 +171,8 @@ class HostAssessor:
             pools.setdefault(self._pools[demand.place], []).append(demand)
         return pools
 
-    def _workload(self, configuration: Configuration) -> Workload:
+    def work(self, configuration: Configuration) -> Workload:
+        """What a token touches. KeyError where nobody knows the shape or the weights: `speed` then gives None."""
         artifact, shape, weights = (
             configuration.artifact,
             configuration.model.architecture,
@@ -178,6 +183,15 @@ class HostAssessor:
             self._workloads[artifact.id] = workload(shape, weights, artifact.quantisation, like=first)
             self._shapes.setdefault(configuration.model.id, self._workloads[artifact.id])
         return self._workloads[artifact.id]
+
+
+def _beside(configuration: Configuration) -> Beside:
+    """What the engine loads and keeps beside the weights."""
+    ahead, draft = configuration.ahead, None
+    if ahead and ahead.draft_model and ahead.draft_model.architecture and ahead.draft and ahead.draft.weights:
+        draft = DraftWeights(ahead.draft_model.architecture, ahead.draft.weights)
+    saved = configuration.saved
+    return Beside(configuration.vision, draft, saved.cache_ram_bytes, saved.checkpoints)
 
 
 def _nearest_weights(configuration: Configuration) -> WeightTable | None:

@@ -3,15 +3,44 @@
 from dataclasses import dataclass
 
 from stackplan.catalog import Artifact, Model
-from stackplan.serving import Placement, Serving
+from stackplan.serving import Acceleration, Placement, Serving
 
 # Embedding and reranking read a whole text in one micro-batch (llama.cpp refuses longer ones).
 WHOLE_TEXT_MODES = frozenset({"embedding", "rerank"})
 
 
 @dataclass(frozen=True, slots=True)
+class Ahead:
+    """Who proposes tokens to a model: its own prediction head, or ``draft_model`` in its file ``draft``.
+
+    ``rollback_tokens`` is how many more recurrent states per slot the engine then keeps of the model.
+    """
+
+    acceleration: Acceleration
+    draft_model: Model | None = None
+    draft: Artifact | None = None
+    rollback_tokens: int = 0
+
+    @property
+    def name(self) -> str:
+        """What distinguishes it: ``mtp``, or the file of the draft."""
+        return self.draft.id if self.draft else self.acceleration.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What a server may keep of prompts in host memory: bytes of whole caches, and copies of state per slot."""
+
+    cache_ram_bytes: int = 0
+    checkpoints: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
-    """An artifact in an engine with a context per slot, a KV type, a placement; with its eyes if ``vision``."""
+    """An artifact in an engine with a context per slot, a KV type, a placement.
+
+    It has its eyes if ``vision``, is sped up by ``ahead``, and keeps ``saved`` prompts.
+    """
 
     model: Model
     artifact: Artifact
@@ -21,6 +50,8 @@ class Configuration:
     kv_type: str
     placement: Placement
     vision: bool = False
+    ahead: Ahead | None = None
+    saved: Saved = Saved()
 
     @property
     def base(self) -> str:
@@ -30,13 +61,20 @@ class Configuration:
     @property
     def name(self) -> str:
         """A name that no other configuration has, and that sorts sensibly."""
-        eyes = "+vision" if self.vision else ""
-        return f"{self.base}{eyes}|{place_name(self.placement)}|{self.context_tokens:07d}|{self.kv_type}"
+        with_it = ("+vision" if self.vision else "") + (f"+{self.ahead.name}" if self.ahead else "")
+        return f"{self.base}{with_it}|{place_name(self.placement)}|{self.context_tokens:07d}|{self.kv_type}"
+
+    @property
+    def files(self) -> tuple[tuple[str, int], ...]:
+        """Its artifacts with the bytes that each takes on disk."""
+        own = (self.artifact.id, self.artifact.file_bytes + (self.artifact.projector_bytes if self.vision else 0))
+        draft = self.ahead.draft if self.ahead else None
+        return (own, (draft.id, draft.file_bytes)) if draft else (own,)
 
     @property
     def disk_bytes(self) -> int:
         """Bytes of its files."""
-        return self.artifact.file_bytes + (self.artifact.projector_bytes if self.vision else 0)
+        return sum(size for _, size in self.files)
 
     def serving(self, slots: int) -> Serving:
         """What the engine is asked: ``slots`` requests at a time, each with its own context."""
@@ -50,6 +88,9 @@ class Configuration:
             micro_batch_tokens=self.context_tokens if whole else 512,
             batch_tokens=self.context_tokens if whole else 2048,
             output_rows="batch" if whole else "slots",
+            draft_tokens=self.ahead.acceleration.draft_tokens if self.ahead else 0,
+            prediction_head=self.ahead is not None and self.ahead.draft is None,
+            rollback_tokens=self.ahead.rollback_tokens if self.ahead else 0,
         )
 
 

@@ -35,8 +35,8 @@ class Serving:
 
     ``context_tokens`` is llama-server's ``-c``: the total over ``slots`` (with ``kv_unified``, the shared pool).
     ``flash_attention`` is "auto", "on" or "off". ``output_rows`` is "slots" for a text server and "batch" for
-    embedding servers and tools that keep logits of a whole micro-batch. ``draft_tokens`` enlarges outputs and
-    recurrent state when a draft or a prediction head is in use.
+    embedding servers and tools that keep logits of a whole micro-batch. ``draft_tokens`` enlarges outputs when a draft
+    or a prediction head is in use, ``rollback_tokens`` the recurrent state of engines that keep one per proposal.
     """
 
     context_tokens: int
@@ -51,6 +51,7 @@ class Serving:
     draft_tokens: int = 0
     swa_full: bool = False
     prediction_head: bool = False
+    rollback_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ def test_rows_of_1024_values_by_type(kv_type, size):
 def test_state_is_float32_per_slot_and_knows_no_context():
     layer = Layer(Attention.RECURRENT, state_elements=1000)
     assert state_bytes(layer, Serving(8192, 4)) == state_bytes(layer, Serving(131072, 4)) == 16000
-    assert state_bytes(layer, Serving(8192, 1, draft_tokens=3)) == 16000
+    assert state_bytes(layer, Serving(8192, 1, rollback_tokens=3)) == 16000
 
 
 def test_compressed_attention_caches_a_row_per_ratio_beside_its_window():

@@ -1,11 +1,12 @@
 """The engines that stackplan can estimate: one literal registry, one protocol."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from stackplan.catalog import Artifact, Model
 from stackplan.estimate import llama_cpp, ollama, text_embeddings, vllm, whisper
-from stackplan.estimate.question import Question
+from stackplan.estimate.question import DraftWeights, Question
 from stackplan.hardware import Device
 from stackplan.serving import Estimate, Placement, Serving, Unestimable
 
@@ -35,6 +36,22 @@ def answer(engine: str, question: Question) -> Estimate | Unestimable:
     return estimator(question)
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a server loads and keeps beside the weights of a model: its eyes, a draft, what it saves of prompts.
+
+    ``cache_ram_bytes`` bounds saved prompts in host memory, ``checkpoints`` copies of state and windows per slot.
+    """
+
+    vision: bool = False
+    draft: DraftWeights | None = None
+    cache_ram_bytes: int = 0
+    checkpoints: int = 0
+
+
+NOTHING: Final = Beside()
+
+
 def estimate_serving(
     engine: str,
     model: Model,
@@ -42,10 +59,9 @@ def estimate_serving(
     serving: Serving,
     placement: Placement,
     devices: Sequence[Device] = (),
-    *,
-    vision: bool = False,
+    beside: Beside = NOTHING,
 ) -> Estimate | Unestimable:
-    """What serving an artifact of the catalog takes; ``vision`` loads its image projector too."""
+    """What serving an artifact of the catalog takes."""
     question = Question(
         architecture=model.architecture,
         weights=artifact.weights,
@@ -55,6 +71,9 @@ def estimate_serving(
         parameters=model.parameters,
         file_bytes=artifact.file_bytes,
         compute_type=artifact.quantisation if artifact.format == "ctranslate2" else "",
-        projector_bytes=artifact.projector_bytes if vision else 0,
+        projector_bytes=artifact.projector_bytes if beside.vision else 0,
+        cache_ram_bytes=beside.cache_ram_bytes,
+        checkpoints=beside.checkpoints,
+        draft=beside.draft,
     )
     return answer(engine, question)

@@ -88,8 +88,8 @@ def cell_bytes(layer: Layer, serving: Serving, padded_v_width: int = 0) -> int:
 
 
 def state_bytes(layer: Layer, serving: Serving) -> int:
-    """Recurrent state of one layer: float32, per slot, whatever the context; drafts keep one more per token."""
-    return FLOAT_BYTES * layer.state_elements * serving.slots * (1 + serving.draft_tokens)
+    """Recurrent state of one layer: float32, per slot, whatever the context; once more per token to roll back."""
+    return FLOAT_BYTES * layer.state_elements * serving.slots * (1 + serving.rollback_tokens)
 
 
 def layer_cache_bytes(layer: Layer, shape: CacheShape, serving: Serving, padded_v_width: int = 0) -> int:

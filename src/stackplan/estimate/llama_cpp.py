@@ -7,7 +7,7 @@ the solver asks tens of thousands. Checked against tests/truth (llama.cpp b11434
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from stackplan.architecture import Architecture, Attention, WeightTable
+from stackplan.architecture import Architecture, WeightTable
 from stackplan.estimate import buffers, compute, overhead
 from stackplan.estimate import placement as places
 from stackplan.estimate.demands import joined, with_overhead
@@ -18,9 +18,10 @@ from stackplan.estimate.kv_cache import (
     cache_shape,
     flash_attention,
     layer_cache_bytes,
-    state_bytes,
 )
 from stackplan.estimate.question import Question, shape_unknown
+from stackplan.estimate.saved_prompts import checkpoint_bytes
+from stackplan.estimate.speculation import drafting, predicting, prediction_demands
 from stackplan.hardware import Basis, Device
 from stackplan.serving import HOST, Demand, Estimate, OverheadLine, Placement, Serving, Unestimable
 
@@ -56,6 +57,11 @@ class Extras:
     cache_ram_bytes: int = 0
     checkpoints: int = 0
     older_graph: bool = False
+
+    @property
+    def file_bytes(self) -> int:
+        """Bytes of the files beside the model's own."""
+        return self.projector_bytes + (self.draft.weights.file_bytes if self.draft else 0)
 
 
 NOTHING = Extras()
@@ -109,15 +115,15 @@ def estimate(
         return obstacle
     demands = _demands(_case(prepared, serving, placement), older_graph=extras.older_graph)
     lines = _overhead(prepared, serving, placement, devices, extras)
-    if extras.draft or extras.projector_bytes:
-        beside = _beside(extras, serving, placement)
+    if extras.draft or extras.projector_bytes or serving.prediction_head:
+        beside = _beside(prepared, extras, serving, placement)
         if isinstance(beside, Unestimable):
             return beside
         demands = joined(demands, beside)
     return Estimate(
         engine=ENGINE,
         demands=tuple(with_overhead(demand, lines) for demand in demands),
-        file_bytes=prepared.weights.file_bytes + extras.projector_bytes,
+        file_bytes=prepared.weights.file_bytes + extras.file_bytes,
         basis=Basis.DERIVED if architecture.exact else Basis.ASSUMED,
         overheads=lines,
         error_fraction=0.02 if architecture.exact else UNKNOWN_ERROR_FRACTION,
@@ -143,7 +149,7 @@ class _Case:
         table = self.prepared.table
         cache = places.cache_bytes(table, (start, stop), self.shape, self.serving, self.padded_v)
         if prediction and self.serving.prediction_head:
-            cache += places.prediction_cache_bytes(table, self.shape, self.serving)
+            cache += places.prediction_cache_bytes(table, self.shape, drafting(self.serving))
         return cache, places.recurrent_bytes(table, (start, stop), self.serving)
 
     @property
@@ -231,7 +237,8 @@ def _overhead(
     prepared: Prepared, serving: Serving, placement: Placement, devices: Sequence[Device], extras: Extras
 ) -> tuple[OverheadLine, ...]:
     used = [device for device in devices if device.id in placement.devices]
-    lines = overhead.host_lines(extras.cache_ram_bytes, _checkpoint_bytes(prepared, serving, extras.checkpoints))
+    kept = checkpoint_bytes(prepared.architecture, prepared.sliding_window, serving, extras.checkpoints)
+    lines = overhead.host_lines(extras.cache_ram_bytes, kept)
     for device in used:
         lines += overhead.device_lines(device)
         if extras.draft:
@@ -239,29 +246,20 @@ def _overhead(
     return lines
 
 
-def _checkpoint_bytes(prepared: Prepared, serving: Serving, checkpoints: int) -> int:
-    """Copies of state and sliding windows that the server keeps per slot, so that it can go back."""
-    if not checkpoints:
-        return 0
-    one = Serving(prepared.sliding_window or 1, kv_type_k=serving.kv_type_k, kv_type_v=serving.kv_type_v)
-    shape = cache_shape(prepared.sliding_window, one)
-    layers = prepared.architecture.layers
-    kept = sum(state_bytes(layer, one) for layer in layers)
-    kept += sum(layer_cache_bytes(layer, shape, one) for layer in layers if layer.attention is Attention.SLIDING)
-    return kept * checkpoints * serving.slots
+def _beside(prepared: Prepared, extras: Extras, serving: Serving, placement: Placement) -> list[Demand] | Unestimable:
+    """A draft goes wholly where the model is, with a cache as long as the target's; the projector to the first.
 
-
-def _beside(extras: Extras, serving: Serving, placement: Placement) -> list[Demand] | Unestimable:
-    """A draft goes wholly where the model is, with a cache as long as the target's; the projector to the first."""
+    A prediction head has buffers and logits of its own, where the output layer is.
+    """
     found = []
     where = placement.devices[0] if placement.devices else HOST
     if extras.projector_bytes:
         found.append(Demand(where, extras.projector_bytes))
+    if serving.prediction_head:
+        last = HOST if placement.is_cpu else placement.devices[-1]
+        found += prediction_demands(prepared.architecture, serving, last, pipelined=len(placement.devices) > 1)
     if extras.draft:
-        alone = Serving(
-            serving.context_tokens, serving.slots, serving.kv_unified, flash_attention=serving.flash_attention
-        )
-        draft = estimate(extras.draft, alone, Placement(placement.devices, split=placement.split))
+        draft = estimate(extras.draft, drafting(serving), Placement(placement.devices, split=placement.split))
         if isinstance(draft, Unestimable):
             return Unestimable(draft.reason, f"the draft: {draft.detail}")
         found += [with_overhead(demand, ()) for demand in draft.demands]
@@ -292,8 +290,10 @@ def answer(question: Question) -> Estimate | Unestimable:
     """llama.cpp's answer to a question that any engine may be asked."""
     if question.architecture is None or question.weights is None:
         return shape_unknown()
+    draft = prepared_once(question.draft.architecture, question.draft.weights) if question.draft else None
     extras = NOTHING
-    if question.projector_bytes or question.cache_ram_bytes or question.checkpoints:
-        extras = Extras(None, question.projector_bytes, question.cache_ram_bytes, question.checkpoints)
-    prepared = prepared_once(question.architecture, question.weights)
+    if draft or question.projector_bytes or question.cache_ram_bytes or question.checkpoints:
+        extras = Extras(draft, question.projector_bytes, question.cache_ram_bytes, question.checkpoints)
+    architecture = predicting(question.architecture) if question.serving.prediction_head else question.architecture
+    prepared = prepared_once(architecture, question.weights)
     return estimate(prepared, question.serving, question.placement, question.devices, extras=extras)

@@ -9,13 +9,21 @@ from stackplan.serving import Placement, Serving, Unestimable
 
 
 @dataclass(frozen=True, slots=True)
+class DraftWeights:
+    """A second, small model that proposes tokens to the one that is asked about."""
+
+    architecture: Architecture
+    weights: WeightTable
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """Weights, how they are served, and where.
 
     ``architecture`` and ``weights`` are None when nobody knows the shape; engines that need it then refuse.
     ``parameters`` and ``file_bytes`` are the model's and the artifact's, ``compute_type`` what the engine computes
     with where that is a choice ("int8", "float16"), ``projector_bytes`` an image projector's file.
-    ``cache_ram_bytes`` and ``checkpoints`` limit what a server saves of prompts.
+    ``cache_ram_bytes`` and ``checkpoints`` limit what a server saves of prompts. ``draft`` is loaded beside the model.
     """
 
     architecture: Architecture | None
@@ -29,6 +37,7 @@ class Question:
     projector_bytes: int = 0
     cache_ram_bytes: int = 0
     checkpoints: int = 0
+    draft: DraftWeights | None = None
 
 
 def shape_unknown() -> Unestimable:
