@@ -80,15 +80,17 @@ class Calibration:
         decode = one.decode or one.headline
         assert decode is not None  # noqa: S101  (kept by `calibration`)
         prompt = one.prompt or _derived_prompt(derived)
-        load = one.load_seconds if one.machine == self.machine else None
+        load = derived.load_seconds if derived else None
+        if one.load_seconds is not None and one.machine == self.machine:
+            load = one.load_seconds
         return SpeedEstimate(
             decode_tokens_per_second=decode.median * carried,
             decode_low=decode.low * carried,
             decode_high=decode.high * carried,
-            prompt_tokens_per_second=prompt and prompt.median,
-            prompt_low=prompt and prompt.low,
-            prompt_high=prompt and prompt.high,
-            load_seconds=load if load is not None else derived and derived.load_seconds,
+            prompt_tokens_per_second=prompt.median if prompt else None,
+            prompt_low=prompt.low if prompt else None,
+            prompt_high=prompt.high if prompt else None,
+            load_seconds=load,
             basis=Basis.MEASURED,
         )
 

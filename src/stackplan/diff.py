@@ -151,6 +151,7 @@ def _inputs(plan: Plan) -> dict[str, str]:
     """What a plan rests on, besides what was asked of single roles."""
     pools = {f"{pool.id} budget": format_bytes(pool.budget_bytes) for pool in plan.host.pools}
     devices = {f"device {device.id}": device.name for device in plan.host.machine.gpus}
+    measured = plan.measurements
     return {
         "machine": plan.host.name,
         **devices,
@@ -159,6 +160,7 @@ def _inputs(plan: Plan) -> dict[str, str]:
         "policy": plan.policy,
         "catalog": f"{plan.catalog.date} {plan.catalog.digest[:12]}",
         "estimator": plan.estimator,
+        "measurements": f"{measured.count} {measured.digest}" if measured else "",
     }
 
 

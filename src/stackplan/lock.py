@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from stackplan.errors import UserError
-from stackplan.plan import CatalogStamp, Plan, PlannedArtifact, plan_to_json
+from stackplan.plan import CatalogStamp, Plan, PlannedArtifact, plan_data, plan_to_json
 
 SCHEMA = 1
 LOCK_NAME = "stackplan.lock"
@@ -146,7 +146,7 @@ def lock_of(plan: Plan, known: Iterable[LockedArtifact] = ()) -> str:
 
 def lock_text(lock: Lock) -> str:
     """The lock as JSON: one value per line, so that a difference reads as what changed."""
-    return json.dumps(dataclasses.asdict(lock), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps({**dataclasses.asdict(lock), "plan": plan_data(lock.plan)}, indent=2, ensure_ascii=False) + "\n"
 
 
 def read_lock(text: str, where: str = LOCK_NAME) -> Lock:
