@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stackplan.deploy import is_tree, read_tree, write_tree
 from stackplan.download.obstacle import Patience
@@ -12,6 +13,9 @@ from stackplan.errors import UserError
 from stackplan.hardware import Host
 from stackplan.lock import LOCK_NAME, Lock, LockedArtifact, lock_text, locked, read_lock
 from stackplan.plan import Plan
+
+if TYPE_CHECKING:
+    from stackplan.running.site import Site
 
 _LARGEST_LOCK_BYTES = 128 * 1024**2
 
@@ -29,6 +33,25 @@ def saved_lock(folder: Path) -> Lock | None:
         raise UserError(
             f"{path} cannot be read: {error}", hint="run `stackplan lock`", slug="lock-unreadable"
         ) from error
+
+
+def locked_plan(plan_file: Path) -> Plan:
+    """The saved plan, with the file names and revisions of the lock beside it where there is one."""
+    from stackplan.lock import pinned_plan  # noqa: PLC0415
+    from stackplan.render.saved_plan import read_plan  # noqa: PLC0415
+
+    plan = read_plan(plan_file)
+    lock = saved_lock(plan_file.parent)
+    return pinned_plan(plan, lock.artifacts) if lock else plan
+
+
+def deployed(plan_file: Path, models: Path | None) -> "tuple[Plan, Site]":
+    """The saved plan, and where its folder's processes are kept on this machine."""
+    from stackplan.running.site import site_of  # noqa: PLC0415
+
+    plan = locked_plan(plan_file)
+    check_plan(plan, ())
+    return plan, site_of(plan_file.parent, models_folder(models))
 
 
 def current_lock(plan: Plan, folder: Path) -> Lock:

@@ -2,12 +2,9 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from stackplan.plan import Plan
 
 
 def render(
@@ -30,6 +27,7 @@ def render(
     and the rest of it stays. Your own targets are folders with a manifest.yaml and templates under
     ~/.config/stackplan/templates or --templates.
     """
+    from stackplan.cli.deployment import locked_plan  # noqa: PLC0415
     from stackplan.deploy import is_tree, read_tree, write_tree  # noqa: PLC0415
     from stackplan.render import default_targets, render_plan, target_names  # noqa: PLC0415
     from stackplan.render.user_targets import find_user_targets  # noqa: PLC0415
@@ -51,14 +49,3 @@ def render(
     for path in files:
         typer.echo(f"{folder / path}")
     typer.echo(f"{len(files)} files for {', '.join(chosen)}", err=True)
-
-
-def locked_plan(plan_file: Path) -> "Plan":
-    """The saved plan, with the file names and revisions of the lock beside it where there is one."""
-    from stackplan.cli.deployment import saved_lock  # noqa: PLC0415
-    from stackplan.lock import pinned_plan  # noqa: PLC0415
-    from stackplan.render.saved_plan import read_plan  # noqa: PLC0415
-
-    plan = read_plan(plan_file)
-    lock = saved_lock(plan_file.parent)
-    return pinned_plan(plan, lock.artifacts) if lock else plan

@@ -3,7 +3,10 @@
 A unit is what a supervisor is told; it names no machine, so that the same plan in the same folder gives the same units.
 """
 
+import hashlib
+import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,6 +73,16 @@ class Unit:
 def units(plan: Plan, folder: Path) -> tuple[Unit, ...]:
     """The units of the plan that was rendered into ``folder``: HOT first, then WARM and COLD, the gateway last."""
     return (*(_server_unit(plan, server, folder) for server in servers(plan)), gateway_unit(plan, folder))
+
+
+def digest(planned: Sequence[Unit]) -> str:
+    """SHA-256 of everything that decides how these units run, the files that they read included."""
+    told = hashlib.sha256()
+    for unit in planned:
+        told.update(json.dumps([unit.id, unit.program, unit.arguments, unit.environment, unit.port]).encode())
+        for path in unit.needs:
+            told.update(Path(path).read_bytes() if Path(path).is_file() else b"absent")
+    return told.hexdigest()
 
 
 def gateway_unit(plan: Plan, folder: Path) -> Unit:
