@@ -7,11 +7,11 @@ import typer
 
 from stackplan.errors import UserError
 
-NAMES = ("plan", "estimate", "host")
+NAMES = ("plan", "estimate", "host", "verify")
 
 
 def schema(name: Annotated[str, typer.Argument(help=f"One of {', '.join(NAMES)}.")]) -> None:
-    """Print the JSON schema of a plan, an estimate or a host."""
+    """Print the JSON schema of a plan, an estimate, a host or the answer of `verify`."""
     typer.echo(json.dumps(_schema(name), indent=2, ensure_ascii=False))
 
 
@@ -28,4 +28,8 @@ def _schema(name: str) -> dict[str, Any]:
         from stackplan.host_json import host_schema  # noqa: PLC0415
 
         return dict(host_schema())
+    if name == "verify":
+        from stackplan.views.verify import verify_schema  # noqa: PLC0415
+
+        return verify_schema()
     raise UserError(f"there is no schema {name!r}", hint=f"schemas: {', '.join(NAMES)}", slug="unknown-schema")

@@ -4,7 +4,8 @@ This is the only module that calls the library. The snapshot is what a recording
 """
 
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,46 @@ def snapshot() -> dict[str, Any] | None:
         return _driver(pynvml)
     finally:
         pynvml.nvmlShutdown()
+
+
+def process_bytes() -> dict[str, dict[int, int | None]]:
+    """Bytes that each process holds on each card or slice, by the device's UUID, in the driver's order.
+
+    None where the driver knows that a process is there and not what it holds. Empty without a usable library.
+    """
+    if not driver_is_plausible("windows" if sys.platform == "win32" else sys.platform):
+        return {}
+    try:
+        import pynvml  # noqa: PLC0415  (only with a driver)
+    except ImportError:
+        return {}
+    _prefer_wsl_library(pynvml)
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return {}
+    try:
+        return dict(_held(_Asker(pynvml)))
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _held(ask: "_Asker") -> Iterator[tuple[str, dict[int, int | None]]]:
+    for index in range(ask.value("nvmlDeviceGetCount") or 0):
+        handle = ask.value("nvmlDeviceGetHandleByIndex", index)
+        if handle is None:
+            continue
+        parts = [
+            ask.value("nvmlDeviceGetMigDeviceHandleByIndex", handle, number)
+            for number in range(ask.value("nvmlDeviceGetMaxMigDeviceCount", handle) or 0)
+        ]
+        for device in (handle, *filter(None, parts)):
+            yield ask.text("nvmlDeviceGetUUID", device), _bytes_by_process(ask, device)
+
+
+def _bytes_by_process(ask: "_Asker", handle: Any) -> dict[int, int | None]:
+    calls = ("nvmlDeviceGetGraphicsRunningProcesses", "nvmlDeviceGetComputeRunningProcesses")
+    return {process.pid: process.usedGpuMemory for call in calls for process in ask.value(call, handle) or ()}
 
 
 def _prefer_wsl_library(pynvml: Any) -> None:

@@ -1,0 +1,84 @@
+"""``stackplan verify``: the living stack beside its plan."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stackplan.errors import ExitCode, UserError
+
+if TYPE_CHECKING:
+    from stackplan.plan import Plan
+    from stackplan.render.servers import Server
+    from stackplan.verify.observation import MemorySeen, ServerSeen
+    from stackplan.verify.run import Door, Means
+
+_TIERS = {"hot": {"hot"}, "warm": {"hot", "warm"}, "cold": {"hot", "warm", "cold"}, "all": {"hot", "warm", "cold"}}
+_GATEWAY_FILE = "litellm/config.yaml"
+
+
+def verify(
+    out: Annotated[Path, typer.Option("--out", help="The folder that `stackplan apply` wrote.")] = Path("deploy"),
+    tier: Annotated[str, typer.Option("--tier", help="What must be running: hot, warm (and hot) or all.")] = "hot",
+    exercise: Annotated[
+        bool, typer.Option("--exercise", help="Load what is loaded on demand, then ask the HOT models again.")
+    ] = False,
+    no_gateway: Annotated[bool, typer.Option("--no-gateway", help="Leave the gateway out.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit code 2 also when something is unknown.")] = False,
+    timeout: Annotated[float, typer.Option("--timeout", min=0.1, max=3600, help="Seconds for one request.")] = 60,
+    limit: Annotated[float, typer.Option("--limit", min=0.1, max=86400, help="Seconds for all requests.")] = 900,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON; `stackplan schema verify` has its schema.")
+    ] = False,
+) -> None:
+    """Ask the running stack and set it beside the plan; exit code 2 when it breaks it, 1 when nobody answers."""
+    from stackplan.cli.deployment import check_plan  # noqa: PLC0415
+    from stackplan.render.names import check_names  # noqa: PLC0415
+    from stackplan.render.saved_plan import read_plan  # noqa: PLC0415
+    from stackplan.verify.compare import compare  # noqa: PLC0415
+    from stackplan.verify.finding import Verdict  # noqa: PLC0415
+    from stackplan.verify.run import can_be_asked, observe  # noqa: PLC0415
+    from stackplan.views.verify import report, verify_json, verify_text  # noqa: PLC0415
+
+    if tier not in _TIERS:
+        raise UserError(f"there is no tier {tier!r}", hint=f"choose from {', '.join(_TIERS)}", slug="unknown-tier")
+    plan = read_plan(out / "plan.json")
+    check_plan(plan, ())
+    check_names(plan)
+    door = None if no_gateway or not (out / _GATEWAY_FILE).is_file() else _door(plan)
+    seen = observe(plan, _means(plan, timeout, limit), door, exercise=exercise)
+    if not can_be_asked(seen):
+        raise UserError("nothing of this plan answers", hint="start it: stackplan up", slug="nothing-answers")
+    told = report(plan, compare(plan, seen, _TIERS[tier]), seen)
+    typer.echo(verify_json(told) if as_json else verify_text(plan, told.findings))
+    if told.verdict is Verdict.BREACH or (strict and told.verdict is Verdict.UNKNOWN):
+        raise typer.Exit(ExitCode.DIFFERS)
+
+
+def _door(plan: "Plan") -> "Door":
+    from stackplan.running.endpoints import gateway_url  # noqa: PLC0415
+    from stackplan.verify.gateway import KEY_VARIABLE, is_sendable  # noqa: PLC0415
+    from stackplan.verify.run import Door  # noqa: PLC0415
+
+    key = os.environ.get(KEY_VARIABLE, "")
+    if not is_sendable(key):
+        raise UserError(
+            f"{KEY_VARIABLE} holds what no HTTP header can carry",
+            hint="letters, digits and signs without spaces",
+            slug="bad-key",
+        )
+    return Door(gateway_url(plan), key)
+
+
+def _means(plan: "Plan", timeout: float, limit: float) -> "Means":
+    from stackplan.verify.client import Client, Limits  # noqa: PLC0415
+    from stackplan.verify.device_memory import device_memory  # noqa: PLC0415
+    from stackplan.verify.processes import machine, memory_seen  # noqa: PLC0415
+    from stackplan.verify.run import Means  # noqa: PLC0415
+
+    def measure(server: "Server", seen: "ServerSeen") -> "tuple[MemorySeen, ...]":
+        return memory_seen(plan, server, seen, machine(), device_memory(plan))
+
+    return Means(Client(Limits(timeout, limit)), measure, lambda text: print(text, file=sys.stderr, flush=True))
