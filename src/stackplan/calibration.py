@@ -49,7 +49,8 @@ class Calibration:
         artifact = configuration.artifact.id
         if artifact not in self.artifacts:
             return derived
-        one = self.best(settings_of(configuration, artifact, self.host), configuration.context_tokens)
+        draft = configuration.ahead.name if configuration.ahead else ""
+        one = self.best(settings_of(configuration, artifact, self.host, draft), configuration.context_tokens)
         if one is None:
             return derived
         there = at_depth(one.depth_tokens) if derived is not None and one.depth_tokens else None
@@ -101,7 +102,7 @@ def calibration(
     """What of the measurements may hold on ``host``, whose fingerprint is ``machine``; None when nothing does."""
     found: dict[Settings, tuple[Measurement, ...]] = {}
     classes = {device_class(device, host) for device in host.devices}
-    for one in sorted(measurements, key=lambda one: one.digest):
+    for _, one in sorted({one.digest: one for one in measurements}.items()):
         if one.headline is not None and set(one.devices) <= classes:
             key = settings_measured(one)
             found[key] = (*found.get(key, ()), one)
@@ -147,8 +148,8 @@ def over_estimate(plan: Plan, instance: Instance, one: Measurement) -> tuple[int
 
 
 def draft_of(instance: Instance) -> str:
-    """What drafts for an instance; "" when nothing does."""
-    return instance.draft_artifact or ("prediction head" if instance.prediction_head else "")
+    """What drafts for an instance, named as `Ahead.name` does; "" when nothing does."""
+    return instance.draft_artifact or ("mtp" if instance.prediction_head else "")
 
 
 def _notes(plan: Plan, instance: Instance, one: Measurement, known: Calibration) -> Iterator[str]:

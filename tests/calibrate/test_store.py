@@ -192,7 +192,7 @@ def test_a_row_that_somebody_edited_is_told(store: Store) -> None:
     with sqlite3.connect(store.path) as database:
         database.execute("UPDATE measurement SET record = replace(record, '\"median\":100.0', '\"median\":-1')")
     database.close()
-    with pytest.raises(UserError, match="decode.median"):
+    with pytest.raises(UserError, match=r"decode\.median"):
         store.all()
 
 
@@ -200,7 +200,8 @@ def test_a_view_in_place_of_the_table_runs_nothing(store: Store) -> None:
     store.keep([SAMPLE])
     with sqlite3.connect(store.path) as database:
         database.execute("DROP TABLE measurement")
-        endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x AS digest, x AS record, 0 AS imported FROM n"
+        endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n)"
+        endless += " SELECT x AS digest, x AS record, 0 AS imported FROM n"
         database.execute(f"CREATE VIEW measurement AS {endless}")
     database.close()
     started = time.monotonic()
