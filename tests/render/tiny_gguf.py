@@ -1,22 +1,37 @@
-"""GGUF files of some hundred KB that a real llama-server loads: a chat model, an embedder and a reranker."""
+"""Small GGUF files that a real llama-server loads: a chat model, an embedder and a reranker."""
 
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 F32 = 0
 UINT32, INT32, FLOAT32, BOOL, STRING, ARRAY = 4, 5, 6, 7, 8, 9
-WIDTH, FEED_FORWARD, BLOCKS, HEADS, CONTEXT = 32, 64, 1, 2, 512
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A model's size; the default is a file of some hundred KB."""
+
+    width: int = 32
+    feed_forward: int = 64
+    blocks: int = 1
+    heads: int = 2
+    context: int = 512
+
+
+TINY = Shape()
 
 Tensors = dict[str, tuple[int, ...]]
 Pairs = dict[str, object]
 
 
-def chat_model(path: Path) -> None:
-    """A llama of one block with a byte vocabulary and a chat template."""
+def chat_model(path: Path, *, experts: int = 0, shape: Shape = TINY) -> None:
+    """A llama with a byte vocabulary and a chat template; with ``experts``, of which two answer."""
+    width, wide = shape.width, shape.feed_forward
     tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
-    pairs = _shape("llama") | {
+    pairs = _shape("llama", shape) | {
         "llama.attention.layer_norm_rms_epsilon": 1e-5,
-        "llama.rope.dimension_count": WIDTH // HEADS,
+        "llama.rope.dimension_count": width // shape.heads,
         "tokenizer.ggml.model": "llama",
         "tokenizer.ggml.tokens": tokens,
         "tokenizer.ggml.scores": [0.0] * len(tokens),
@@ -25,24 +40,29 @@ def chat_model(path: Path) -> None:
         "tokenizer.ggml.eos_token_id": 2,
         "tokenizer.chat_template": "{% for message in messages %}{{ message['content'] }}{% endfor %}",
     }
+    if experts:
+        pairs |= {"llama.expert_count": experts, "llama.expert_used_count": 2}
     tensors: Tensors = {
-        "token_embd.weight": (WIDTH, len(tokens)),
-        "output_norm.weight": (WIDTH,),
-        "output.weight": (WIDTH, len(tokens)),
+        "token_embd.weight": (width, len(tokens)),
+        "output_norm.weight": (width,),
+        "output.weight": (width, len(tokens)),
     }
-    for block in range(BLOCKS):
-        parts = {f"attn_{part}": (WIDTH, WIDTH) for part in ("q", "k", "v", "output")}
-        parts |= {"attn_norm": (WIDTH,), "ffn_norm": (WIDTH,)}
-        parts |= {"ffn_gate": (WIDTH, FEED_FORWARD), "ffn_up": (WIDTH, FEED_FORWARD), "ffn_down": (FEED_FORWARD, WIDTH)}
-        tensors |= {f"blk.{block}.{part}.weight": shape for part, shape in parts.items()}
+    for block in range(shape.blocks):
+        parts = {f"attn_{part}": (width, width) for part in ("q", "k", "v", "output")}
+        parts |= {"attn_norm": (width,), "ffn_norm": (width,)}
+        rows = {"ffn_gate": (width, wide), "ffn_up": (width, wide), "ffn_down": (wide, width)}
+        parts |= {f"{name}_exps": (*size, experts) for name, size in rows.items()} if experts else rows
+        parts |= {"ffn_gate_inp": (width, experts)} if experts else {}
+        tensors |= {f"blk.{block}.{part}.weight": size for part, size in parts.items()}
     _write(path, pairs, tensors)
 
 
-def encoder(path: Path, *, reranks: bool) -> None:
-    """A BERT of one block; with a classification head it ranks."""
+def encoder(path: Path, *, reranks: bool, shape: Shape = TINY) -> None:
+    """A BERT; with a classification head it ranks."""
+    width, wide = shape.width, shape.feed_forward
     tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"\u2581{letter}" for letter in "abcdefgh")]
     special = {"bos": 2, "eos": 3, "seperator": 3, "cls": 2, "padding": 0, "unknown": 1, "mask": 4}
-    pairs = _shape("bert") | {
+    pairs = _shape("bert", shape) | {
         "bert.attention.layer_norm_epsilon": 1e-5,
         "bert.attention.causal": False,
         "bert.pooling_type": 4 if reranks else 1,
@@ -54,38 +74,38 @@ def encoder(path: Path, *, reranks: bool) -> None:
         **{f"tokenizer.ggml.{name}_token_id": number for name, number in special.items()},
     }
     tensors: Tensors = {
-        "token_embd.weight": (WIDTH, len(tokens)),
-        "position_embd.weight": (WIDTH, CONTEXT),
-        "token_types.weight": (WIDTH,),
-        "token_embd_norm.weight": (WIDTH,),
-        "token_embd_norm.bias": (WIDTH,),
+        "token_embd.weight": (width, len(tokens)),
+        "position_embd.weight": (width, shape.context),
+        "token_types.weight": (width,),
+        "token_embd_norm.weight": (width,),
+        "token_embd_norm.bias": (width,),
     }
     if reranks:
         tensors |= {
-            "cls.weight": (WIDTH, WIDTH),
-            "cls.bias": (WIDTH,),
-            "cls.output.weight": (WIDTH, 1),
+            "cls.weight": (width, width),
+            "cls.bias": (width,),
+            "cls.output.weight": (width, 1),
             "cls.output.bias": (1,),
         }
-    for block in range(BLOCKS):
-        weights = {f"attn_{part}": (WIDTH, WIDTH) for part in ("q", "k", "v", "output")}
-        weights |= {"ffn_up": (WIDTH, FEED_FORWARD), "ffn_down": (FEED_FORWARD, WIDTH)}
-        tensors |= {f"blk.{block}.{part}.weight": shape for part, shape in weights.items()}
-        tensors |= {f"blk.{block}.{part}.bias": shape[1:] for part, shape in weights.items()}
+    for block in range(shape.blocks):
+        weights = {f"attn_{part}": (width, width) for part in ("q", "k", "v", "output")}
+        weights |= {"ffn_up": (width, wide), "ffn_down": (wide, width)}
+        tensors |= {f"blk.{block}.{part}.weight": size for part, size in weights.items()}
+        tensors |= {f"blk.{block}.{part}.bias": size[1:] for part, size in weights.items()}
         for part in ("attn_output_norm", "layer_output_norm"):
-            tensors |= {f"blk.{block}.{part}.weight": (WIDTH,), f"blk.{block}.{part}.bias": (WIDTH,)}
+            tensors |= {f"blk.{block}.{part}.weight": (width,), f"blk.{block}.{part}.bias": (width,)}
     _write(path, pairs, tensors)
 
 
-def _shape(name: str) -> Pairs:
+def _shape(name: str, shape: Shape) -> Pairs:
     return {
         "general.architecture": name,
         "general.name": "tiny",
-        f"{name}.block_count": BLOCKS,
-        f"{name}.context_length": CONTEXT,
-        f"{name}.embedding_length": WIDTH,
-        f"{name}.feed_forward_length": FEED_FORWARD,
-        f"{name}.attention.head_count": HEADS,
+        f"{name}.block_count": shape.blocks,
+        f"{name}.context_length": shape.context,
+        f"{name}.embedding_length": shape.width,
+        f"{name}.feed_forward_length": shape.feed_forward,
+        f"{name}.attention.head_count": shape.heads,
     }
 
 
