@@ -26,7 +26,7 @@ RANKS = {
         backends catalog catalog_files deploy device_catalog gguf host_difference host_json profile_schema quality_tables reservations serving yaml_schema
         catalog_codec configuration declared_host device_catalog_schema estimate idle_host measurement needs placements plan quality quantisation solve speed_index stack_schema utility
         assess fallbacks calibration catalog_yaml device_catalog_yaml eligibility judgement_schema lock measurement_lines render settings stack_yaml utility_terms
-        calibration_store catalog_sizes curves detect device_profile diff download drift judgement_yaml profile_yaml rating reasons running
+        afterwards calibration_store catalog_sizes curves detect device_profile diff download drift judgement_yaml profile_yaml rating reasons running
         bases bench catalog_build judgement_index profile verify
         catalog_index options
         granted outlines
@@ -70,7 +70,7 @@ SPEAKERS = {"views", "cli"}
 SPEAKING = {"rich", "typer"}
 # From needs to a plan nothing reads files, clock or environment: the same world gives the same bytes.
 PURE = {
-    "alone", "fallbacks", "remote", "runtime", "calibration", "counterfactual", "granted", "measurement", "traded",
+    "afterwards", "alone", "fallbacks", "remote", "runtime", "calibration", "counterfactual", "granted", "measurement", "traded",
     "architecture", "assemble", "assess", "bases", "catalog", "choose",
     "curves", "fixes", "outlines", "configuration", "contexts", "eligibility",
     "estimate", "explain", "diff", "hardware", "needs", "options", "pipeline", "placements", "plan", "problem",

@@ -114,7 +114,8 @@ class Role:
 
     ``suits`` lists the model kinds that may serve it, ``scale`` the quality scale that counts, ``mode`` the gateway's
     endpoint kind (chat, embedding, rerank, audio_transcription). ``context_floor_tokens`` may not be undercut;
-    ``context_wish_tokens`` is what it would like. ``speculation`` tells whether a draft may serve it.
+    ``context_wish_tokens`` is what it would like. ``speculation`` tells whether a draft may serve it, ``prompt_lookup``
+    whether proposals from the context may, ``expert_reduction`` whether users may ask for fewer active experts.
     """
 
     id: str
@@ -133,6 +134,8 @@ class Role:
     inputs: tuple[str, ...] = ("text",)
     thinking: str = "any"
     speculation: bool = True
+    prompt_lookup: bool = False
+    expert_reduction: bool = False
     architecture_classes: tuple[str, ...] = ()
     quality_floor: float = 0.0
     checks: tuple[str, ...] = ()
@@ -144,7 +147,8 @@ class Role:
 class Engine:
     """A program that serves artifacts; from ``catalog/engines.yaml``.
 
-    ``images`` maps a backend to a pinned image, ``health_check`` is a command that exists in it.
+    ``images`` maps a backend to a pinned image, ``health_check`` is a command that exists in it. ``accelerations`` are
+    the ways to propose tokens that stackplan can tell it: "draft" (a second model), "mtp" (a prediction head).
     """
 
     id: str
@@ -159,6 +163,7 @@ class Engine:
     start_period_seconds: int = 60
     source: str = ""
     date: str = ""
+    accelerations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

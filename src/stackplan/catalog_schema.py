@@ -214,6 +214,8 @@ class RoleRecord(Record):
     inputs: list[Input] = ["text"]
     thinking: Text = "any"
     speculation: bool = True
+    prompt_lookup: bool = False
+    expert_reduction: bool = False
     architecture_classes: list[Text] = []
     quality_floor: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] = 0.0
     checks: list[Identifier] = []
@@ -285,6 +287,7 @@ class EngineRecord(Record):
     health_check: list[Text] = []
     start_period_seconds: Annotated[int, Field(ge=0, le=3600)] = 60
     reads_split_files: bool = True
+    accelerations: list[Literal["draft", "mtp"]] = []
     source: Text
     date: Month
     notes: Note = ""

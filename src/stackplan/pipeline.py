@@ -7,6 +7,7 @@ Reading files and detecting come before (`world`), rendering, downloading and ve
 
 from dataclasses import dataclass, field, replace
 
+from stackplan.afterwards import sped_up
 from stackplan.assemble import Frame, assemble, fingerprint
 from stackplan.assess import HostAssessor
 from stackplan.bases import Base, BaseFinder
@@ -22,6 +23,7 @@ from stackplan.needs import needs_of
 from stackplan.options import served_models
 from stackplan.plan import Plan
 from stackplan.problem import Choice
+from stackplan.proposers import Proposers
 from stackplan.rating import Rating
 from stackplan.remote import RemoteEndpoint
 from stackplan.runtime import Runtime
@@ -78,7 +80,8 @@ def space_of(world: World) -> Space:
     measured = calibration(world.measurements, world.host, fingerprint(world.host), versions)
     assessor = HostAssessor.of(world.host, world.speed, measured.speed if measured else None)
     rating = Rating(request.policy, world.judgement.quality, world.judgement.quantisation)
-    finder = BaseFinder(world.host, needs, request.policy, assessor, rating)
+    proposers = Proposers.of(world.host, request.policy, assessor, rating, world.catalog)
+    finder = BaseFinder(world.host, needs, request.policy, assessor, rating, proposers)
     served = list(served_models(needs, world.catalog, request.policy, finder.refusals))
     bases = tuple(base for one in served for base in finder.bases(one))
     return Space(world, finder, assessor, bases, measured)
@@ -101,6 +104,10 @@ def best_of(space: Space, *, seconds: float = DEFAULT_SECONDS) -> Planned:
     if not isinstance(answer, Choice):
         return Planned(None, chosen, frame, space)
     plan = assemble(chosen, answer, frame, space.assessor, finder.rating)
+    configurations = {
+        role.instance: chosen.deployables[answer.assignment[role.role]].configuration for role in plan.roles
+    }
+    plan = sped_up(plan, finder.needs, configurations, space.assessor)
     if space.measured is not None:
         plan = with_measurements(plan, space.measured)
     return Planned(_with_declared(plan, world), chosen, frame, space)

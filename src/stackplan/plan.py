@@ -94,7 +94,9 @@ class Instance:
     ``total_context_tokens`` (context x slots, padded as the engine does) is what the engine is told. ``speed`` is with
     ``acceleration``, whose draft or prediction head is told to the engine by ``draft_artifact``, ``draft_tokens`` and
     ``prediction_head``. ``cache_ram_bytes`` bounds saved prompts in host memory (llama-server's ``--cache-ram``),
-    ``context_checkpoints`` the copies of state and sliding windows per slot (``--ctx-checkpoints``).
+    ``context_checkpoints`` the copies of state and sliding windows per slot (``--ctx-checkpoints``). ``lookup_tokens``
+    are proposed at once from the context itself. ``active_experts`` is set where not the model's own number answers:
+    it replaces the value of ``experts_key`` in the model's header.
     """
 
     id: str
@@ -120,6 +122,9 @@ class Instance:
     draft_artifact: str = ""
     draft_tokens: int = 0
     prediction_head: bool = False
+    lookup_tokens: int = 0
+    active_experts: int = 0
+    experts_key: str = ""
     cache_ram_bytes: int = 0
     vision: bool = False
     context_checkpoints: int = 0

@@ -12,6 +12,7 @@ class RoleRequest:
     ``count`` is how many different models or copies are wanted (a pool of embedders), ``slots`` how many requests run
     at the same time. ``tier_pinned`` makes
     ``tier`` a demand, not a wish. ``model``, ``quantisation``, ``engine``, ``kv_type`` and ``device`` pin a choice.
+    ``active_experts`` is how many experts of a mixture shall answer.
     """
 
     role: str
@@ -36,6 +37,7 @@ class RoleRequest:
     min_parameters: int | None = None
     architecture_classes: tuple[str, ...] = ()
     forbid: tuple[str, ...] = ()
+    active_experts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

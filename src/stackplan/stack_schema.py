@@ -71,6 +71,7 @@ class RequestRecord(Record):
     min_parameters: Parameters | None = None
     architecture_classes: list[ArchitectureClass] = []
     forbid: list[Text] = []
+    active_experts: Annotated[int, Field(ge=1, le=1024)] | None = None
 
     @model_validator(mode="after")
     def _floors_below_wishes(self) -> Self:

@@ -25,7 +25,7 @@ def load_stack(path: Path, roles: tuple[Role, ...]) -> Stack:
 
     document = read_yaml(path)
     record = checked(document, schema.StackFile, STACK_HINT)
-    known = {role.id for role in roles}
+    known = {role.id: role for role in roles}
     seen: set[str] = set()
     for index, request in enumerate(record.roles):
         if request.role not in known:
@@ -34,6 +34,11 @@ def load_stack(path: Path, roles: tuple[Role, ...]) -> Stack:
         if request.role in seen:
             message = f"the role {request.role!r} is asked for twice"
             raise document.error(("roles", index, "role"), message, hint="give it once, with count: N")
+        if request.active_experts and not known[request.role].expert_reduction:
+            message = f"the role {request.role!r} does not allow fewer experts"
+            allowed = [role.id for role in roles if role.expert_reduction]
+            hint = f"roles that do: {', '.join(allowed) or 'none'} (expert_reduction in roles.yaml)"
+            raise document.error(("roles", index, "active_experts"), message, hint=hint)
         seen.add(request.role)
     for index, fallback in enumerate(record.fallbacks):
         for place, role in enumerate(fallback.roles):
@@ -73,4 +78,5 @@ def _request(record: "schema.RequestRecord") -> RoleRequest:
         min_parameters=record.min_parameters,
         architecture_classes=tuple(record.architecture_classes),
         forbid=tuple(record.forbid),
+        active_experts=record.active_experts,
     )

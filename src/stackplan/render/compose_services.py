@@ -102,11 +102,17 @@ def _llama_cpp(plan: Plan, server: Server) -> Service:
         volumes.append(_volume(server, "/cache"))
     # Paths in options are relative to the folder above models/.
     return {
+        **_locked_memory(plan),
         "working_dir": "/",
         "command": [*listen, *command],
         "environment": {"LLAMA_CACHE": "/cache"},
         "volumes": volumes,
     }
+
+
+def _locked_memory(plan: Plan) -> Service:
+    """Leave to lock weights into memory: without it the engine warns and goes on unlocked."""
+    return {"ulimits": {"memlock": -1}} if plan.runtime.lock_memory else {}
 
 
 def _ollama(_plan: Plan, server: Server) -> Service:

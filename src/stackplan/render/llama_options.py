@@ -11,6 +11,7 @@ from stackplan.units import MIB
 
 MODELS_FOLDER = "models"
 ALL_LAYERS = "all"
+LOOKUP_KEY_TOKENS = 4  # so many tokens in common before something is proposed, see `afterwards`
 _DEFAULT_BATCH_TOKENS = 2048
 
 Options = dict[str, str | bool]
@@ -26,6 +27,7 @@ def llama_options(plan: Plan, instance: Instance) -> Options:
         "parallel": str(instance.slots),
         "no-kv-unified": True,
         "fit": "off",
+        **_runtime(plan, instance),
         **_placement(plan, instance),
         "cache-type-k": instance.kv_type,
         "cache-type-v": instance.kv_type,
@@ -35,6 +37,7 @@ def llama_options(plan: Plan, instance: Instance) -> Options:
         "cache-ram": str(instance.cache_ram_bytes // MIB),
         **_mode(plan, instance),
         **_acceleration(plan, instance),
+        **_experts(instance),
         **_idle(instance),
     }
 
@@ -62,14 +65,29 @@ def _weights(artifact: PlannedArtifact, *, vision: bool) -> Options:
     return options
 
 
+def _runtime(plan: Plan, instance: Instance) -> Options:
+    """Threads, NUMA policy and how weights are read: the profile's own, else physical cores and every node."""
+    runtime, cpu, placement = plan.runtime, plan.host.machine.cpu, instance.placement
+    options: Options = {}
+    if threads := runtime.threads or cpu.physical_cores:
+        options["threads"] = str(threads)
+    if runtime.batch_threads:
+        options["threads-batch"] = str(runtime.batch_threads)
+    computes = placement.is_cpu or placement.gpu_layers is not None or placement.cpu_expert_layers > 0
+    policy = runtime.numa or ("distribute" if cpu.numa_nodes > 1 else "off")
+    if computes and policy != "off":
+        options["numa"] = policy
+    mode = {(True, True): "mmap+mlock", (True, False): "mlock", (False, False): "none"}
+    if load := mode.get((runtime.lock_memory, runtime.map_files)):
+        options["load-mode"] = load
+    return options
+
+
 def _placement(plan: Plan, instance: Instance) -> Options:
     placement = instance.placement
-    cpu = plan.host.machine.cpu
-    options: Options = {"threads": str(cpu.physical_cores)} if cpu.physical_cores else {}
     if placement.is_cpu:
-        numa: Options = {"numa": "distribute"} if cpu.numa_nodes > 1 else {}
-        return {**options, **numa, "device": "none", "n-gpu-layers": "0"}
-    options["n-gpu-layers"] = ALL_LAYERS if placement.gpu_layers is None else str(placement.gpu_layers)
+        return {"device": "none", "n-gpu-layers": "0"}
+    options: Options = {"n-gpu-layers": ALL_LAYERS if placement.gpu_layers is None else str(placement.gpu_layers)}
     if len(placement.devices) > 1:
         options |= {"split-mode": "layer", "tensor-split": _split(plan, placement)}
     if placement.cpu_expert_layers:
@@ -106,7 +124,19 @@ def _acceleration(plan: Plan, instance: Instance) -> Options:
         )
         layers = "0" if instance.placement.is_cpu else ALL_LAYERS
         return {"spec-type": "draft-simple", **source, "spec-draft-ngl": layers, **length}
-    return {"spec-type": "draft-mtp", **length} if instance.prediction_head else {}
+    if instance.prediction_head:
+        return {"spec-type": "draft-mtp", **length}
+    if not instance.lookup_tokens:
+        return {}
+    sizes = {"spec-ngram-simple-size-n": LOOKUP_KEY_TOKENS, "spec-ngram-simple-size-m": instance.lookup_tokens}
+    return {"spec-type": "ngram-simple", **{name: str(tokens) for name, tokens in sizes.items()}}
+
+
+def _experts(instance: Instance) -> Options:
+    """llama.cpp has no option for it: the header's own number is replaced."""
+    if not instance.active_experts:
+        return {}
+    return {"override-kv": f"{instance.experts_key}=int:{instance.active_experts}"}
 
 
 def _idle(instance: Instance) -> Options:

@@ -106,6 +106,8 @@ def _host_texts(plan: Plan) -> Iterator[tuple[str, str, re.Pattern[str]]]:
         if text:
             yield what, text, _NAME
     yield "host id", plan.host.id, _NAME
+    if plan.runtime.numa is not None:
+        yield "NUMA policy", plan.runtime.numa, re.compile("off|distribute|isolate|numactl")
     for device in plan.host.machine.devices:
         yield "device id", device.id, _NAME
         if device.uuid:
@@ -132,6 +134,8 @@ def _artifact_texts(artifact: PlannedArtifact) -> Iterator[tuple[str, str, re.Pa
 def _instance_texts(instance: Instance) -> Iterator[tuple[str, str, re.Pattern[str]]]:
     yield "instance id", instance.id, _NAME
     yield "model", instance.model, _NAME
+    if instance.experts_key:
+        yield "key of the header", instance.experts_key, _WORD
     if instance.swap_group:
         yield "swap group", instance.swap_group, _NAME
 

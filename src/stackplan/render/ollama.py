@@ -29,8 +29,7 @@ class Row:
     name: str
     file_bytes: int
     context_tokens: int
-    gpu_layers: int
-    batch_tokens: int
+    parameters: dict[str, int]
 
 
 def render(plan: Plan) -> dict[str, str]:
@@ -55,16 +54,18 @@ def modelfile(plan: Plan, role: ServedRole) -> str:
     """The Modelfile of a role. All roles of one instance say the same, else they would reload each other's weights."""
     instance = plan.instance(role.instance)
     lines = [f"# {HEADER}", f"FROM {ollama_source(plan.artifact(instance.artifact))}"]
-    lines += [f"PARAMETER {name} {value}" for name, value in parameters(instance).items()]
+    lines += [f"PARAMETER {name} {value}" for name, value in parameters(plan, instance).items()]
     return "\n".join(lines) + "\n"
 
 
-def parameters(instance: Instance) -> dict[str, int]:
+def parameters(plan: Plan, instance: Instance) -> dict[str, int]:
     """What Ollama would otherwise choose by itself and differently on every machine."""
+    threads = {"num_thread": plan.runtime.threads} if plan.runtime.threads else {}
     return {
         "num_ctx": instance.context_tokens,
         "num_gpu": _gpu_layers(instance),
         "num_batch": instance.micro_batch_tokens,
+        **threads,
     }
 
 
@@ -91,8 +92,7 @@ def _row(plan: Plan, role: ServedRole) -> Row:
         name=ollama_name(role.role),
         file_bytes=artifact.file_bytes,
         context_tokens=instance.context_tokens,
-        gpu_layers=_gpu_layers(instance),
-        batch_tokens=instance.micro_batch_tokens,
+        parameters=parameters(plan, instance),
     )
 
 

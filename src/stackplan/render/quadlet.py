@@ -51,6 +51,8 @@ def _container(plan: Plan, server: Server) -> str:
     entries += [*_devices(plan, server), *_CONFINED]
     if body.get("shm_size"):
         entries.append(("ShmSize", body["shm_size"].removesuffix("b")))
+    if "ulimits" in body:
+        entries.append(("Ulimit", "memlock=-1:-1"))
     return _unit(f"stackplan {server.tier} {server.engine}: {server.id}", entries, hot=server.tier == HOT)
 
 

@@ -7,7 +7,7 @@ without privileges are used.
 
 from stackplan.plan import Plan
 from stackplan.render.native import Command, command
-from stackplan.render.servers import HOT, WARM, Server, servers, starts_with_tier
+from stackplan.render.servers import HOT, LLAMA_CPP, WARM, Server, servers, starts_with_tier
 from stackplan.render.templates import render_template
 from stackplan.render.units import assignment, to_unit, word
 
@@ -45,10 +45,11 @@ def service_unit(plan: Plan, server: Server) -> str:
     """The unit's text."""
     run = command(plan, server)
     names = ", ".join(member.id for member in server.members)
-    return _unit(f"stackplan {server.tier} {server.engine}: {names}", run, "servers")
+    limits = [("LimitMEMLOCK", "infinity")] if plan.runtime.lock_memory and server.engine == LLAMA_CPP else []
+    return _unit(f"stackplan {server.tier} {server.engine}: {names}", run, "servers", limits)
 
 
-def _unit(description: str, run: Command, secrets: str) -> str:
+def _unit(description: str, run: Command, secrets: str, limits: list[tuple[str, str]] | None = None) -> str:
     words = ["/usr/bin/env", run.program, *map(word, run.arguments)]
     if run.preset:
         words += ["--models-preset", f"${{STACKPLAN_DEPLOY}}/{run.preset}"]
@@ -67,6 +68,7 @@ def _unit(description: str, run: Command, secrets: str) -> str:
                 ("Restart", "on-failure"),
                 ("RestartSec", "5"),
                 ("TimeoutStopSec", "30"),
+                *(limits or []),
                 *_HARDENING,
             ],
         ),
