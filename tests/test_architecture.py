@@ -27,8 +27,8 @@ RANKS = {
         catalog_codec configuration declared_host device_catalog_schema estimate idle_host measurement needs placements plan quality quantisation solve speed_index stack_schema utility
         assess fallbacks calibration catalog_yaml device_catalog_yaml eligibility judgement_schema lock measurement_lines render settings stack_yaml utility_terms
         afterwards calibration_store catalog_sizes curves detect device_profile diff download drift judgement_yaml profile_yaml rating reasons running
-        bases bench catalog_build judgement_index profile verify
-        catalog_index options
+        bases catalog_build judgement_index profile verify
+        bench catalog_index options
         granted outlines
         choose
         assemble

@@ -15,6 +15,7 @@ from stackplan.measurement import (
     Settings,
     device_class,
     digest_of,
+    machine_of,
     settings_measured,
     settings_of,
 )
@@ -96,10 +97,8 @@ class Calibration:
         )
 
 
-def calibration(
-    measurements: Iterable[Measurement], host: Host, machine: str, versions: Mapping[str, str]
-) -> Calibration | None:
-    """What of the measurements may hold on ``host``, whose fingerprint is ``machine``; None when nothing does."""
+def calibration(measurements: Iterable[Measurement], host: Host, versions: Mapping[str, str]) -> Calibration | None:
+    """What of the measurements may hold on ``host``; None when nothing does."""
     found: dict[Settings, tuple[Measurement, ...]] = {}
     classes = {device_class(device, host) for device in host.devices}
     for _, one in sorted({one.digest: one for one in measurements}.items()):
@@ -108,7 +107,7 @@ def calibration(
             found[key] = (*found.get(key, ()), one)
     if not found:
         return None
-    return Calibration(host, machine, dict(versions), found, frozenset(key[1] for key in found))
+    return Calibration(host, machine_of(host), dict(versions), found, frozenset(key[1] for key in found))
 
 
 def with_measurements(plan: Plan, known: Calibration) -> Plan:

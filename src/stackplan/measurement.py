@@ -28,7 +28,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One instance measured once. ``machine`` is the fingerprint of the host, ``measured_at`` UTC in ISO 8601.
+    """One instance measured once. ``machine`` is the host by its parts (`machine_of`), ``measured_at`` UTC in ISO 8601.
 
     ``devices`` are what computed (`device_class`), in split order; the CPU is named where part of the model is in host
     memory. ``decode`` holds for one stream with ``depth_tokens`` in its cache. Peaks are of the process and all that
@@ -113,6 +113,12 @@ def device_class(device: Device, host: Host) -> str:
     if device.is_cpu:
         return f"{HOST}:{host.cpu.model or device.name}:{host.cpu.usable_threads}"
     return f"{device.backend}:{device.catalog_id or device.name}"
+
+
+def machine_of(host: Host) -> str:
+    """A short digest of what a host computes with and under which system; not of what memory is left or asked for."""
+    parts = sorted(f"{device_class(device, host)} {device.name}" for device in host.devices)
+    return hashlib.sha256("\n".join([host.operating_system, *parts]).encode()).hexdigest()[:16]
 
 
 def measurement_data(one: Measurement) -> dict[str, Any]:

@@ -8,7 +8,7 @@ Reading files and detecting come before (`world`), rendering, downloading and ve
 from dataclasses import dataclass, field, replace
 
 from stackplan.afterwards import sped_up
-from stackplan.assemble import Frame, assemble, fingerprint
+from stackplan.assemble import Frame, assemble
 from stackplan.assess import HostAssessor
 from stackplan.bases import Base, BaseFinder
 from stackplan.calibration import Calibration, calibration, with_measurements
@@ -77,7 +77,7 @@ def space_of(world: World) -> Space:
     request = world.request
     needs = needs_of(request.stack, world.catalog)
     versions = {engine.id: engine.version for engine in world.catalog.engines}
-    measured = calibration(world.measurements, world.host, fingerprint(world.host), versions)
+    measured = calibration(world.measurements, world.host, versions)
     assessor = HostAssessor.of(world.host, world.speed, measured.speed if measured else None)
     rating = Rating(request.policy, world.judgement.quality, world.judgement.quantisation)
     proposers = Proposers.of(world.host, request.policy, assessor, rating, world.catalog)

@@ -6,12 +6,11 @@ import pytest
 from tests.plan.test_choose import small_world
 from tests.plan.worlds import planned, with_models
 
-from stackplan.assemble import fingerprint
 from stackplan.calibration import over_estimate
 from stackplan.diff import difference
 from stackplan.hardware import Basis
 from stackplan.lock import lock_text, locked, read_lock
-from stackplan.measurement import Figure, Measurement, placement_classes
+from stackplan.measurement import Figure, Measurement, machine_of, placement_classes
 from stackplan.pipeline import World
 from stackplan.plan import Instance, Plan, plan_from_json, plan_to_json
 
@@ -45,7 +44,7 @@ def measured(world: World, plan: Plan, faster: float = 1.5, **changes: object) -
     rate = one.speed.decode_tokens_per_second * faster
     layers = 0 if one.placement.is_cpu else one.placement.gpu_layers
     fields: dict[str, object] = {
-        "machine": fingerprint(world.host),
+        "machine": machine_of(world.host),
         "devices": placement_classes(one.placement, world.host),
         "engine": one.engine,
         "engine_version": world.catalog.engine(one.engine).version,
