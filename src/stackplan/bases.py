@@ -15,7 +15,7 @@ from stackplan.curves import filled, raised, with_weights_of
 from stackplan.eligibility import Refusal
 from stackplan.hardware import Host
 from stackplan.needs import RoleNeed
-from stackplan.placements import partial_placements, whole_placements
+from stackplan.placements import partial_placements, runs_at, whole_placements
 from stackplan.rating import Rating
 from stackplan.serving import Placement, SpeedEstimate, Unestimable
 from stackplan.stack import Policy
@@ -31,6 +31,7 @@ class Served:
     vision: bool
     artifacts: tuple[Artifact, ...]
     needs: tuple[RoleNeed, ...]
+    backends: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -86,8 +87,11 @@ class BaseFinder:
         every need that it may serve.
         """
         shape = served.model.architecture
-        whole = whole_placements(self.host, self.policy)
+        whole = self._reached(served, whole_placements(self.host, self.policy))
         partial = partial_placements(self.host, shape, self.policy) if shape and served.mode == "chat" else ()
+        partial = self._reached(served, partial)
+        if not whole:
+            self.refusals += [Refusal(n.id, served.model.id, "engine-backend", "", served.engine) for n in served.needs]
         for artifact in _best_files(served, self.rating):
             found = [base for place in whole for base in self._at(served, artifact, place)]
             yield from found
@@ -102,6 +106,9 @@ class BaseFinder:
             return True
         taken = self.assess.takes(base.configuration(highest))
         return not isinstance(taken, Unestimable) and self._shortfall(taken) is None
+
+    def _reached(self, served: Served, places: tuple[Placement, ...]) -> tuple[Placement, ...]:
+        return tuple(place for place in places if runs_at(self.host, place, served.backends))
 
     def curve(self, base: Base) -> list[tuple[int, Taken]]:
         """What the base takes at each context that fits its place alone, ascending."""

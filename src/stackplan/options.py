@@ -102,7 +102,8 @@ def _served(
     for (engine_id, mode, vision), artifacts in files.items():
         group_needs = tuple(takers[(engine_id, mode, vision)].values())
         if not vision or any(IMAGE in need.role.inputs for need in group_needs):
-            yield Served(model, engine_id, mode, vision, tuple(artifacts), group_needs)
+            backends = catalog.engine(engine_id).backends
+            yield Served(model, engine_id, mode, vision, tuple(artifacts), group_needs, backends)
 
 
 def _without_twins(artifacts: Iterable[Artifact]) -> Iterator[Artifact]:

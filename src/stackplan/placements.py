@@ -4,10 +4,11 @@ Order is preference: what comes first wins ties. A model goes over several cards
 ways that llama.cpp has; experts go to host memory before whole layers do, because a token touches few of them.
 """
 
+from collections.abc import Collection
 from itertools import combinations
 
 from stackplan.architecture import Architecture
-from stackplan.hardware import Device, Host, PoolKind
+from stackplan.hardware import Backend, Device, Host, PoolKind
 from stackplan.serving import Placement
 from stackplan.stack import Policy
 
@@ -17,11 +18,26 @@ _LAYER_SHARES = (0.25, 0.5, 0.75)
 
 
 def whole_placements(host: Host, policy: Policy) -> tuple[Placement, ...]:
-    """Each card alone, each set of like cards together, and the CPU unless a GPU shares its memory."""
+    """Each card alone, each set of like cards together, and the CPU; `runs_at` tells which an engine can use."""
     cards = tuple(Placement((device.id,)) for device in host.gpus)
-    unified = bool(host.gpus) and all(host.pool(device.pool).kind is PoolKind.UNIFIED for device in host.gpus)
-    alone = () if unified else (Placement(),)
-    return (*cards, *(_splits(host) if policy.allow_split else ()), *alone)
+    return (*cards, *(_splits(host) if policy.allow_split else ()), Placement())
+
+
+def runs_at(host: Host, placement: Placement, backends: Collection[str]) -> bool:
+    """Whether an engine with these ``backends`` (none told: any) computes there.
+
+    Where a GPU shares the CPU's memory, the CPU is only for engines that cannot use that GPU.
+    """
+    if not placement.is_cpu:
+        return all(_serves(host.device(device), backends) for device in placement.devices)
+    shared = [gpu for gpu in host.gpus if host.pool(gpu.pool).kind is PoolKind.UNIFIED]
+    return _serves(host.cpu_device, backends) and not any(_serves(gpu, backends) for gpu in shared)
+
+
+def _serves(device: Device, backends: Collection[str]) -> bool:
+    # Catalogs call Intel's interface by the name of its images.
+    names = {device.backend.value, *(["intel"] if device.backend is Backend.SYCL else [])}
+    return not backends or not names.isdisjoint(backends)
 
 
 def partial_placements(host: Host, architecture: Architecture, policy: Policy) -> tuple[Placement, ...]:

@@ -16,6 +16,7 @@ SENTENCES = {
     "inputs": "does not take {detail}",
     "licence": "the licence does not allow business ({detail})",
     "memory": "{pool} is short by {short} ({detail})",
+    "engine-backend": "{detail} computes on none of this machine's devices",
     "no-engine": "no allowed engine serves {detail}",
     "ollama-no-expert-offload": "Ollama cannot keep experts in host memory",
     "no-projector": "no image projector is known for this file",
