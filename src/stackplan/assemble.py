@@ -6,6 +6,7 @@ The solver counts slots along a line; the plan is made of exact estimates, and i
 import hashlib
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 from stackplan.assess import HostAssessor
 from stackplan.catalog import Artifact, Catalog, Engine, Model
@@ -146,9 +147,25 @@ def _instance(one: _Deployed, instance_id: str, assessor: HostAssessor) -> Insta
         basis=one.estimate.basis,
         micro_batch_tokens=serving.micro_batch_tokens,
         flash_attention=serving.flash_attention,
-        pooling="rank" if configuration.mode == "rerank" else "",
+        pooling={"rerank": "rank", "embedding": configuration.model.pooling}.get(configuration.mode, ""),
         vision=configuration.vision,
+        **_told(configuration),
     )
+
+
+def _told(configuration: Configuration) -> dict[str, Any]:
+    """What of the configuration only some instances have: who proposes tokens, what is saved of prompts."""
+    saved = configuration.saved
+    kept = {"cache_ram_bytes": saved.cache_ram_bytes, "context_checkpoints": saved.checkpoints}
+    if configuration.ahead is None:
+        return kept
+    acceleration = configuration.ahead.acceleration
+    return kept | {
+        "acceleration": acceleration,
+        "draft_artifact": acceleration.draft_artifact,
+        "draft_tokens": acceleration.draft_tokens,
+        "prediction_head": configuration.ahead.draft is None,
+    }
 
 
 def _demands(one: _Deployed, assessor: HostAssessor) -> tuple[PlannedDemand, ...]:
@@ -208,8 +225,11 @@ def _engine(engine: Engine) -> PlannedEngine:
 
 
 def _artifacts(deployed: list[_Deployed], catalog: Catalog) -> tuple[PlannedArtifact, ...]:
-    used = {one.configuration.artifact.id: one.configuration for one in deployed}
-    return tuple(_artifact(used[name].artifact, catalog.model(used[name].model.id)) for name in sorted(used))
+    used = {one.configuration.artifact.id: (one.configuration.artifact, one.configuration.model) for one in deployed}
+    aheads = [one.configuration.ahead for one in deployed if one.configuration.ahead]
+    drafts = {each.draft.id: (each.draft, each.draft_model) for each in aheads if each.draft and each.draft_model}
+    every = drafts | used
+    return tuple(_artifact(file, catalog.model(model.id)) for _, (file, model) in sorted(every.items()))
 
 
 def _artifact(artifact: Artifact, model: Model) -> PlannedArtifact:

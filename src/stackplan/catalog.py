@@ -65,7 +65,8 @@ class Model:
 
     ``suits`` names the role kinds that its makers or users give it. ``thinking`` is "none", "always", "switchable" or
     "unknown". ``prediction_head`` tells of multi-token-prediction weights. ``lineage`` is the family of
-    training ("qwen", "llama", "gemma" ...): two roles that check each other should not share it.
+    training ("qwen", "llama", "gemma" ...): two roles that check each other should not share it. ``pooling`` is how an
+    embedder makes one vector: mean, cls or last.
     """
 
     id: str
@@ -92,6 +93,7 @@ class Model:
     date: str = ""
     notes: str = ""
     origin: str = ""
+    pooling: str = ""
 
     @property
     def architecture_class(self) -> str:

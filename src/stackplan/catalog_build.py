@@ -238,6 +238,7 @@ def _model(
         thinking=record.thinking,
         prediction_head=record.prediction_head,
         embedding_dimensions=record.embedding.dimensions if record.embedding else None,
+        pooling=record.embedding.pooling if record.embedding else "",
         source="; ".join(f"{group}: {text}" for group, text in record.sources.model_dump().items() if text),
         date=record.date,
         notes=record.notes,

@@ -97,13 +97,17 @@ class QualityRecord(Record):
 
 
 class EmbeddingRecord(Record):
-    """What an embedder or reranker gives. ``multi_vector`` models need an index of their own kind."""
+    """What an embedder or reranker gives. ``multi_vector`` models need an index of their own kind.
+
+    ``pooling`` is how one vector is made of many: the mode in the repository's 1_Pooling/config.json, or its card.
+    """
 
     dimensions: Annotated[int, Field(gt=0, le=100_000)]
     max_tokens: Annotated[int, Field(gt=0, le=10**8)]
     smaller_dimensions: list[Count] = []
     matryoshka: bool = False
     multi_vector: bool = False
+    pooling: Literal["", "mean", "cls", "last"] = ""
 
 
 class SourceRecord(Record):

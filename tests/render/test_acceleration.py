@@ -77,7 +77,9 @@ def ask(port: int, log: Path, prompt: str) -> dict:
 def test_prompt_lookup_proposes_what_was_there_before_and_answers_the_same(start: Start) -> None:
     prompt = "the quick brown fox jumps over the lazy dog. " * 3
     plain = ask(*start(tiny()), prompt)
-    looked_up = ask(*start(tiny(lookup_tokens=12)), prompt)
+    port, log = start(tiny(lookup_tokens=12))
+    looked_up = ask(port, log, prompt)
+    assert "n_outputs_max         = 13\n" in log.read_text(errors="replace")  # the rows that the plan counts per slot
     assert looked_up["timings"]["draft_n"] > 0
     assert "draft_n" not in plain["timings"]
     assert looked_up["content"] == plain["content"]
@@ -156,6 +158,13 @@ def test_roles_say_with_a_reason_what_may_speed_them_up() -> None:
         if role.prompt_lookup or role.expert_reduction:
             assert role.mode == "chat" or role.id == "draft"
             assert role.source
+
+
+def test_every_embedder_that_makes_one_vector_says_how() -> None:
+    """Without a pooling mode llama-server refuses /v1/embeddings where a file's header names none."""
+    for model in CATALOG.models:
+        if model.suits == ("embed",):
+            assert model.pooling in ("mean", "cls", "last"), model.id
 
 
 def test_a_stack_may_ask_for_fewer_experts_only_where_the_role_allows_it(tmp_path: Path) -> None:

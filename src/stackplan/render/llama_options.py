@@ -128,8 +128,9 @@ def _acceleration(plan: Plan, instance: Instance) -> Options:
         return {"spec-type": "draft-mtp", **length}
     if not instance.lookup_tokens:
         return {}
-    sizes = {"spec-ngram-simple-size-n": LOOKUP_KEY_TOKENS, "spec-ngram-simple-size-m": instance.lookup_tokens}
-    return {"spec-type": "ngram-simple", **{name: str(tokens) for name, tokens in sizes.items()}}
+    # ngram-simple proposes nothing in b11434, whatever its sizes; ngram-map-k finds the same words and does.
+    sizes = {"spec-ngram-map-k-size-n": LOOKUP_KEY_TOKENS, "spec-ngram-map-k-size-m": instance.lookup_tokens}
+    return {"spec-type": "ngram-map-k", **{name: str(tokens) for name, tokens in sizes.items()}}
 
 
 def _experts(instance: Instance) -> Options:
