@@ -26,7 +26,7 @@ RANKS = {
         backends catalog catalog_files deploy device_catalog gguf host_difference host_json profile_schema quality_tables reservations serving yaml_schema
         catalog_codec configuration declared_host device_catalog_schema estimate idle_host measurement needs placements plan quality quantisation solve speed_index stack_schema utility
         assess fallbacks calibration catalog_yaml device_catalog_yaml eligibility judgement_schema lock measurement_lines render settings stack_yaml utility_terms
-        afterwards calibration_store catalog_sizes curves detect device_profile diff download drift judgement_yaml profile_yaml rating reasons running
+        afterwards calibration_store catalog_sizes curves detect device_profile diff dominated download drift judgement_yaml profile_yaml proposers rating reasons running
         bases catalog_build judgement_index profile verify
         bench catalog_index options
         granted outlines
@@ -72,8 +72,8 @@ SPEAKING = {"rich", "typer"}
 PURE = {
     "afterwards", "alone", "fallbacks", "remote", "runtime", "calibration", "counterfactual", "granted", "measurement", "traded",
     "architecture", "assemble", "assess", "bases", "catalog", "choose",
-    "curves", "fixes", "outlines", "configuration", "contexts", "eligibility",
-    "estimate", "explain", "diff", "hardware", "needs", "options", "pipeline", "placements", "plan", "problem",
+    "curves", "dominated", "fixes", "outlines", "configuration", "contexts", "eligibility",
+    "estimate", "explain", "diff", "hardware", "needs", "options", "pipeline", "placements", "plan", "problem", "proposers",
     "quality", "quantisation", "rating", "reasons", "serving", "utility", "utility_terms", "whatif",
 }  # fmt: skip
 ASKING_A_PROGRAM = {"estimate.oracle"}  # runs llama.cpp's own estimator beside ours; no plan comes through it

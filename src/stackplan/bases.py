@@ -5,20 +5,26 @@ the same for every quantisation) plus the file's part (weights), so that the sha
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from stackplan.assess import Assess, Taken
 from stackplan.catalog import Artifact, Model
-from stackplan.configuration import WHOLE_TEXT_MODES, Configuration, place_name
+from stackplan.configuration import WHOLE_TEXT_MODES, Ahead, Configuration, place_name
 from stackplan.contexts import context_steps
 from stackplan.curves import filled, raised, with_weights_of
+from stackplan.dominated import Undominated
 from stackplan.eligibility import Refusal
+from stackplan.estimate.kv_cache import cache_obstacle
+from stackplan.estimate.speed_traffic import KV_ELEMENT_BYTES
 from stackplan.hardware import Host
 from stackplan.needs import RoleNeed
 from stackplan.placements import partial_placements, runs_at, whole_placements
+from stackplan.proposers import Proposers
 from stackplan.rating import Rating
-from stackplan.serving import Placement, SpeedEstimate, Unestimable
+from stackplan.serving import Placement, Serving, SpeedEstimate, Unestimable
 from stackplan.stack import Policy
+
+_SPACING = 1.125  # between the files of a model that is cut: finer steps hardly change its speed or its worth
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +47,7 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """One file in one place with one KV type.
+    """One file in one place with one KV type, and what proposes tokens to it, if anything does.
 
     ``merits`` are the points that each need (by its place in the request) gets of it before context and tier;
     ``least`` is what it takes at the first of ``contexts``, with one slot it fits its place alone.
@@ -55,10 +61,12 @@ class Base:
     merits: tuple[tuple[int, float], ...]
     contexts: tuple[int, ...]
     least: Taken
+    ahead: Ahead | None = None
 
     def configuration(self, context_tokens: int) -> Configuration:
         """The base at one context."""
-        return _configuration(self.served, self.artifact, context_tokens, self.kv_type, self.placement)
+        plain = _configuration(self.served, self.artifact, context_tokens, self.kv_type, self.placement)
+        return replace(plain, ahead=self.ahead) if self.ahead else plain
 
     @property
     def is_whole(self) -> bool:
@@ -75,16 +83,17 @@ class BaseFinder:
     policy: Policy
     assess: Assess
     rating: Rating
+    proposers: Proposers
     refusals: list[Refusal] = field(default_factory=list)
-    _shapes: dict[tuple[str, str, bool, str, Placement], dict[int, Taken | Unestimable]] = field(default_factory=dict)
+    _shapes: dict[object, dict[int, Taken | Unestimable]] = field(default_factory=dict)
     _grids: dict[str, tuple[int, ...]] = field(default_factory=dict)
     _budgets: dict[str, int] = field(default_factory=dict)
 
     def bases(self, served: Served) -> Iterator[Base]:
         """Every base of a model that fits its place alone.
 
-        A file is cut, part of it in host memory, only where no card and no set of cards holds it whole at the floor of
-        every need that it may serve.
+        Every way is offered on every machine that it fits, so that more memory never takes one away; what another file
+        of the model does as well in the same place with no more bytes is left out.
         """
         shape = served.model.architecture
         whole = self._reached(served, whole_placements(self.host, self.policy))
@@ -92,20 +101,14 @@ class BaseFinder:
         partial = self._reached(served, partial)
         if not whole:
             self.refusals += [Refusal(n.id, served.model.id, "engine-backend", "", served.engine) for n in served.needs]
-        for artifact in _best_files(served, self.rating):
-            found = [base for place in whole for base in self._at(served, artifact, place)]
-            yield from found
-            if partial and not any(self._holds_every_floor(base) for base in found if not base.placement.is_cpu):
-                yield from (base for place in partial for base in self._at(served, artifact, place))
-
-    def _holds_every_floor(self, base: Base) -> bool:
-        """Whether the base fits its place alone at the highest floor of its needs that the model was trained for."""
-        floors = [need.context_floor_tokens for need in base.served.needs]
-        highest = max((floor for floor in floors if floor <= base.served.model.context_tokens), default=0)
-        if highest <= base.contexts[0]:
-            return True
-        taken = self.assess.takes(base.configuration(highest))
-        return not isinstance(taken, Unestimable) and self._shortfall(taken) is None
+        undominated, thrifty = Undominated(), _thriftiest(served, self.policy) if partial else ()
+        files = _best_files(served, self.rating)
+        spaced = _spaced(served, files) if partial else []
+        for artifact in files:
+            for place in whole:
+                yield from filter(undominated.admits, self._at(served, artifact, place, self.policy.kv_types))
+            for place in partial if artifact in spaced else ():
+                yield from filter(undominated.admits, self._at(served, artifact, place, thrifty))
 
     def _reached(self, served: Served, places: tuple[Placement, ...]) -> tuple[Placement, ...]:
         return tuple(place for place in places if runs_at(self.host, place, served.backends))
@@ -119,7 +122,7 @@ class BaseFinder:
             fitting.append((context, answer))
         return fitting
 
-    def _at(self, served: Served, artifact: Artifact, placement: Placement) -> Iterator[Base]:
+    def _at(self, served: Served, artifact: Artifact, placement: Placement, kv_types: Sequence[str]) -> Iterator[Base]:
         needs = [need for need in served.needs if _may_be_at(need, placement) and _may_be(need, artifact)]
         contexts = self._contexts(served)
         if not contexts or not needs:
@@ -128,7 +131,7 @@ class BaseFinder:
             detail = f"weights alone on {place_name(placement)}"
             self.refusals += [Refusal(n.id, served.model.id, "memory", artifact.id, detail, *short) for n in needs]
             return
-        for kv_type in _kv_types(served, needs, self.policy):
+        for kv_type in _kv_types(served, needs, kv_types):
             speed = self.assess.speed(_configuration(served, artifact, contexts[0], kv_type, placement))
             asking = [need for need in needs if need.kv_type in (None, kv_type)]
             merits = tuple(self._merits(served, artifact, kv_type, speed, asking))
@@ -141,7 +144,22 @@ class BaseFinder:
             elif short := self._shortfall(least):
                 self._refuse(configuration, merits, "memory", "", *short)
             else:
-                yield Base(served, artifact, placement, kv_type, speed, merits, contexts, least)
+                base = Base(served, artifact, placement, kv_type, speed, merits, contexts, least)
+                yield base
+                yield from self._accelerated(base)
+
+    def _accelerated(self, base: Base) -> Iterator[Base]:
+        """The base with proposed tokens, where some need that allows them gains by it; every floor holds without."""
+        willing = [self.needs[position] for position, _ in base.merits if self.needs[position].role.speculation]
+        plain = dict(base.merits)
+        for ahead, speed in self.proposers.ways(base.configuration(base.contexts[0]), base.speed, willing):
+            merits = tuple(self._merits(base.served, base.artifact, base.kv_type, speed, willing))
+            if all(merit <= plain[position] for position, merit in merits):
+                continue
+            sped = replace(base, speed=speed, merits=merits, ahead=ahead)
+            least = self.assess.takes(sped.configuration(base.contexts[0]))
+            if not isinstance(least, Unestimable) and not self._shortfall(least):
+                yield replace(sped, least=least)
 
     def _hopeless(self, artifact: Artifact, placement: Placement) -> tuple[str, int] | None:
         """The pool and the bytes missing when the weights alone exceed all that a placement may draw on."""
@@ -187,7 +205,8 @@ class BaseFinder:
         if not base.is_whole or base.artifact.weights is None:
             excess = self._excess(base)
             return (raised(self.assess.takes(base.configuration(context)), excess) for context in base.contexts)
-        key = (base.served.key, base.served.engine, base.served.vision, base.kv_type, base.placement)
+        ahead = base.ahead and (base.ahead.name, base.ahead.acceleration.draft_tokens)
+        key = (base.served.key, base.served.engine, base.served.vision, base.kv_type, base.placement, ahead)
         if key not in self._shapes:
             excess = self._excess(base)
             shape = filled(base.contexts, lambda context: self.assess.takes(base.configuration(context)))
@@ -235,12 +254,24 @@ def _may_be_at(need: RoleNeed, placement: Placement) -> bool:
     return need.device is None or need.device == place_name(Placement(placement.devices))
 
 
-def _kv_types(served: Served, needs: Sequence[RoleNeed], policy: Policy) -> tuple[str, ...]:
+def _kv_types(served: Served, needs: Sequence[RoleNeed], kv_types: Sequence[str]) -> tuple[str, ...]:
     shape = served.model.architecture
     if served.mode in WHOLE_TEXT_MODES or shape is None or not shape.has_cache:
         return ("f16",)
     pinned = {need.kv_type for need in needs if need.kv_type}
-    return tuple(dict.fromkeys((*policy.kv_types, *sorted(pinned))))
+    return tuple(dict.fromkeys((*kv_types, *sorted(pinned))))
+
+
+def _thriftiest(served: Served, policy: Policy) -> tuple[str, ...]:
+    """The policy's smallest type that the model's heads allow: what is cut is short of the card's memory anyway."""
+    shape = served.model.architecture
+    kinds = tuple(dict.fromkeys(shape.layers)) if shape else ()
+    allowed = [
+        kv_type
+        for kv_type in policy.kv_types
+        if shape and cache_obstacle(shape, kinds, Serving(1, kv_type_k=kv_type, kv_type_v=kv_type)) is None
+    ]
+    return (min(allowed, key=KV_ELEMENT_BYTES.__getitem__),) if allowed else tuple(policy.kv_types)
 
 
 def _may_be(need: RoleNeed, artifact: Artifact) -> bool:
@@ -260,4 +291,14 @@ def _best_files(served: Served, rating: Rating) -> list[Artifact]:
         if quality > most or artifact.quantisation in pinned:
             kept.append(artifact)
             most = max(most, quality)
+    return kept
+
+
+def _spaced(served: Served, files: Sequence[Artifact]) -> list[Artifact]:
+    """Of ascending files the smallest, and each that is an eighth larger than the last: steps that tell when cut."""
+    pinned = {need.quantisation for need in served.needs}
+    kept: list[Artifact] = []
+    for artifact in files:
+        if not kept or artifact.file_bytes >= _SPACING * kept[-1].file_bytes or artifact.quantisation in pinned:
+            kept.append(artifact)
     return kept

@@ -134,7 +134,7 @@ def column_of(base: Base, context: int, taken: Taken, tier: Tier, finder: BaseFi
             key=base.served.key,
             tier=tier,
             takes=taken.for_tier(tier, finder.host),
-            files=((configuration.artifact.id, configuration.disk_bytes),),
+            files=configuration.files,
             swap_group=swap_group(configuration) if tier == "warm" else "",
             lineage=configuration.model.lineage,
         ),

@@ -15,6 +15,7 @@ from stackplan.needs import needs_of
 from stackplan.options import columns_of, empty_problem, served_models
 from stackplan.pipeline import World
 from stackplan.problem import Choice, NoChoice, Problem
+from stackplan.proposers import Proposers
 from stackplan.rating import Rating
 from stackplan.solve import solve
 from stackplan.stack import RoleRequest, Stack
@@ -75,7 +76,8 @@ def found_and_whole(world: World):
     needs = needs_of(world.request.stack, world.catalog)
     rating = Rating(world.request.policy, world.judgement.quality, world.judgement.quantisation)
     assessor = HostAssessor.of(world.host, world.speed)
-    finder = BaseFinder(world.host, needs, world.request.policy, assessor, rating)
+    proposers = Proposers.of(world.host, world.request.policy, assessor, rating, world.catalog)
+    finder = BaseFinder(world.host, needs, world.request.policy, assessor, rating, proposers)
     bases = [
         base for one in served_models(needs, world.catalog, world.request.policy, []) for base in finder.bases(one)
     ]

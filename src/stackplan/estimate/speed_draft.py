@@ -8,14 +8,38 @@ the cost of verifying k + 1 tokens, both in units of the target's own token. Sou
 Check (Strix Halo, MTP, kyuz0's logs, 2026): Qwen3.6 27B Q8, k = 2, 0.797 of proposals accepted: x1.91 measured.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 from stackplan.estimate.speed import distinct_experts
 from stackplan.estimate.speed_traffic import Workload
+from stackplan.hardware import Basis
 
 # What one more token adds to a step of a dense model, as a share of it. Assumed: 0 to 0.07 where bandwidth is scarce,
 # 0.12 measured on Strix Halo (see above), where compute is.
 VERIFY_SHARE: Final = 0.08
+VERIFY_SHARE_SCARCE: Final = 0.12
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """Chance that a proposed token is accepted when those before it were: over tasks, the likely and the ends."""
+
+    low: float
+    likely: float
+    high: float
+    basis: Basis
+    most_tokens: int
+
+
+# Accepted over proposed, solved for a of each position, 2026: Qwen3.6 27B and 35B-A3B with their own head in llama.cpp
+# (pull requests 22673 and 24340, kyuz0's Strix Halo logs): 0.88, 0.80 to 0.82, 0.71 to 0.74 for 1, 2, 3 tokens give
+# 0.86; stories 0.631 and programs 0.834 of 3 give the ends. Nobody there proposes more than 4.
+BY_HEAD: Final = Acceptance(0.75, 0.86, 0.92, Basis.PUBLISHED, 4)
+# Drafts of the same family, greedy, llama.cpp: Llama 3.1 8B by 3.2 1B 0.72 of 5 (issue 5877, 2024-11), Llama 3 70B by
+# 8B 0.59 of 8 (devquasar.com, 2024), Qwen2.5 Coder 32B by 3B 0.34 of 16 (pull request 10455): 0.86 to 0.89 each.
+# Sampling at ordinary temperatures accepts fewer; how many fewer is assumed.
+BY_DRAFT: Final = Acceptance(0.60, 0.75, 0.88, Basis.ASSUMED, 8)
 
 
 def expected_tokens(acceptance: float, drafted: int) -> float:
@@ -23,20 +47,26 @@ def expected_tokens(acceptance: float, drafted: int) -> float:
     return sum(acceptance**position for position in range(drafted + 1))
 
 
-def verify_cost(work: Workload, drafted: int) -> float:
-    """Cost of one step over ``drafted`` + 1 tokens, in units of one token: experts multiply, the rest hardly does."""
+def verify_cost(work: Workload, drafted: int, verify_share: float = VERIFY_SHARE) -> float:
+    """Cost of one step over ``drafted`` + 1 tokens, in units of one token: experts multiply, the rest hardly does.
+
+    ``verify_share`` is what one more token adds to a step of a dense model.
+    """
     expert, total = work.expert[-1], work.dense[-1] + work.expert[-1] + work.head_bytes
     share = expert / total if total else 0.0
-    return 1 + share * (distinct_experts(work.expert_share, drafted + 1) - 1) + VERIFY_SHARE * drafted
+    return 1 + share * (distinct_experts(work.expert_share, drafted + 1) - 1) + verify_share * drafted
 
 
-def speculative_speedup(work: Workload, draft_cost: float, acceptance: float, drafted: int) -> float:
+def speculative_speedup(
+    work: Workload, draft_cost: float, acceptance: float, drafted: int, verify_share: float = VERIFY_SHARE
+) -> float:
     """How many times faster ``work`` decodes with ``drafted`` proposals per step; below 1 it is slower.
 
     ``draft_cost`` is the time of proposing one token over the time of one token of the target: the ratio of two
     decode rates for a draft model, `prediction_cost` for a prediction head.
     """
-    return expected_tokens(acceptance, drafted) / (verify_cost(work, drafted) + drafted * draft_cost)
+    step = verify_cost(work, drafted, verify_share) + drafted * draft_cost
+    return expected_tokens(acceptance, drafted) / step
 
 
 def prediction_cost(work: Workload, prediction_bytes: int) -> float:

@@ -1,0 +1,80 @@
+"""Ways to run a model that another way makes pointless, found while they are made.
+
+One instance of a model runs at most, so a way can go when another of the same model, in the same place with the same
+cache type, takes no more bytes of any pool and of the disk and is worth no less to any need: whatever a plan does with
+the first it can do with the second. Nothing here looks at how large a pool is, so that more memory takes no way away.
+"""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from stackplan.assess import Taken
+from stackplan.catalog import Artifact
+from stackplan.configuration import Ahead
+from stackplan.serving import Placement
+
+
+class Way(Protocol):
+    """What is compared; see `bases.Base`."""
+
+    @property
+    def artifact(self) -> Artifact:
+        """The file."""
+
+    @property
+    def placement(self) -> Placement:
+        """Where it is."""
+
+    @property
+    def kv_type(self) -> str:
+        """The type of its cache."""
+
+    @property
+    def merits(self) -> tuple[tuple[int, float], ...]:
+        """What it is worth, by need."""
+
+    @property
+    def least(self) -> Taken:
+        """What it takes at the shortest context; at longer ones all ways of one kind take as much more."""
+
+    @property
+    def ahead(self) -> Ahead | None:
+        """Who proposes tokens to it."""
+
+
+@dataclass(slots=True)
+class Undominated:
+    """Lets ways of one model pass, smaller files first, but for those that one before them makes pointless."""
+
+    _kept: dict[tuple[Placement, str, str], list[Way]] = field(default_factory=dict)
+
+    def admits(self, way: Way) -> bool:
+        """Whether no way that was admitted before is as good in every respect; remembers the way if so."""
+        kept = self._kept.setdefault((way.placement, way.kv_type, way.ahead.name if way.ahead else ""), [])
+        if any(dominates(other, way) for other in kept):
+            return False
+        kept.append(way)
+        return True
+
+
+def dominates(one: Way, other: Way) -> bool:
+    """Whether ``one`` takes no more than ``other``, of the same place and cache type, and is worth as much or more."""
+    worth = dict(one.merits)
+    if any(worth.get(need, -1.0) < merit for need, merit in other.merits):
+        return False
+    if one.artifact.file_bytes > other.artifact.file_bytes or _staged(one) > _staged(other):
+        return False
+    ours, theirs = one.least.pools, other.least.pools
+    return len(ours) == len(theirs) and all(
+        mine.pool == their.pool
+        and mine.fixed_bytes <= their.fixed_bytes
+        and mine.per_slot_bytes <= their.per_slot_bytes
+        and mine.weights_bytes <= their.weights_bytes
+        for mine, their in zip(ours, theirs, strict=True)
+    )
+
+
+def _staged(way: Way) -> int:
+    """What buffers beside the weights depend on, of a model that is cut: its largest tensor."""
+    weights = way.artifact.weights
+    return max(weights.largest_layer_tensor_bytes, weights.largest_expert_tensor_bytes) if weights else 0

@@ -1,0 +1,219 @@
+"""Which proposers of tokens are worth their memory: the model's own prediction head, or a small model of its tokenizer.
+
+A draft must speak the target's vocabulary as llama.cpp checks it (common/speculative.cpp, b11434): the same kind, the
+same tokens that begin and end a text, sizes at most 128 apart, and the same text behind every token from 5 on. Catalogs
+name the tokenizers that agree token by token, so that the family and the size decide here.
+
+Whether a way pays is told by `estimate.speed_draft`: it must gain even where proposals are seldom accepted. At most two
+are offered per file and place, the fastest and the lightest, and only where some role that allows it would be better
+served. Floors of speed must hold without.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from stackplan.assess import Assess
+from stackplan.catalog import Artifact, Catalog, Model
+from stackplan.configuration import Ahead, Configuration
+from stackplan.estimate.speculation import can_predict, rollback_tokens
+from stackplan.estimate.speed_draft import (
+    BY_DRAFT,
+    BY_HEAD,
+    VERIFY_SHARE,
+    VERIFY_SHARE_SCARCE,
+    Acceptance,
+    prediction_cost,
+    speculative_speedup,
+)
+from stackplan.estimate.speed_traffic import Workload
+from stackplan.hardware import Basis, Host, PoolKind
+from stackplan.needs import RoleNeed
+from stackplan.serving import Acceleration, Placement, SpeedEstimate
+from stackplan.stack import Policy
+from stackplan.utility import Wish
+
+HEAD, DRAFT = "mtp", "draft"
+MOST_VOCABULARY_DIFFERENCE = 128  # SPEC_VOCAB_MAX_SIZE_DIFFERENCE, common/speculative.cpp, b11434
+# The least speed-up at the low end of acceptance: what gains only where all goes well is no gain to plan with.
+LEAST_SPEEDUP = 1.0
+# A draft that lost more of its quality than this proposes too badly (project judgement, 2026-11).
+LEAST_KEPT = 0.95
+
+
+class Judges(Protocol):
+    """What proposers need to know of worth; see `rating.Rating`."""
+
+    def wish(self, need: RoleNeed) -> Wish:
+        """What a need asks for."""
+
+    def kept(self, model: Model, artifact: Artifact, kv_type: str) -> float:
+        """Share of the quality that a file and a cache type leave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A small model in the file that it drafts from."""
+
+    model: Model
+    artifact: Artifact
+
+
+@dataclass(slots=True)
+class Proposers:
+    """Finds what could propose tokens to a configuration, on one host; ``engines`` says what each engine can do."""
+
+    host: Host
+    policy: Policy
+    assess: Assess
+    rating: Judges
+    models: Sequence[Model] = ()
+    engines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    _drafts: dict[str, tuple[Draft, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, host: Host, policy: Policy, assess: Assess, rating: Judges, catalog: Catalog) -> "Proposers":
+        """Proposers out of the drafts of a catalog."""
+        models = tuple(model for model in catalog.models if "draft" in model.suits)
+        return cls(host, policy, assess, rating, models, {each.id: each.accelerations for each in catalog.engines})
+
+    def ways(
+        self, configuration: Configuration, speed: SpeedEstimate | None, needs: Sequence[RoleNeed]
+    ) -> Iterator[tuple[Ahead, SpeedEstimate]]:
+        """The fastest way and the lightest, for ``needs`` that are not served fast enough without; often none."""
+        known = self.engines.get(configuration.engine, ())
+        if speed is None or not known or not any(self._wants(need, speed) for need in needs):
+            return
+        found = [
+            *(self._head(configuration, speed) if HEAD in known else ()),
+            *(self._by_drafts(configuration, speed, needs) if DRAFT in known and not _is_cut(configuration) else ()),
+        ]
+        gaining = [way for way in found if way[0].acceleration.speedup_low > LEAST_SPEEDUP]
+        if gaining:
+            fastest = min(gaining, key=lambda way: (-way[0].acceleration.speedup, _bytes(configuration, way[0])))
+            lightest = min(gaining, key=lambda way: (_bytes(configuration, way[0]), way[0].name))
+            yield fastest
+            if lightest is not fastest:
+                yield lightest
+
+    def _wants(self, need: RoleNeed, speed: SpeedEstimate) -> bool:
+        return need.role.speculation and speed.decode_tokens_per_second < self.rating.wish(need).speed_wish
+
+    def _head(self, configuration: Configuration, speed: SpeedEstimate) -> Iterator[tuple[Ahead, SpeedEstimate]]:
+        shape, weights = configuration.model.architecture, configuration.artifact.weights
+        if shape is None or weights is None or not weights.prediction_bytes or not can_predict(shape):
+            return
+        work = self.assess.work(configuration)
+        cost = prediction_cost(work, weights.prediction_bytes)
+        sped = _best(work, cost, BY_HEAD, self._verify_share(configuration.placement))
+        acceleration = _acceleration(HEAD, sped, BY_HEAD)
+        states = rollback_tokens(shape, acceleration.draft_tokens, by_head=True)
+        yield Ahead(acceleration, rollback_tokens=states), sped_up(speed, acceleration, cost)
+
+    def _by_drafts(
+        self, configuration: Configuration, speed: SpeedEstimate, needs: Sequence[RoleNeed]
+    ) -> Iterator[tuple[Ahead, SpeedEstimate]]:
+        forbidden = {name for need in needs for name in need.forbid}
+        work = self.assess.work(configuration)
+        for draft in self.drafts(configuration.model, configuration.engine):
+            alone = None if draft.model.id in forbidden else self.assess.speed(_alone(draft, configuration))
+            if alone is None:
+                continue
+            cost = speed.decode_tokens_per_second / alone.decode_tokens_per_second
+            sped = _best(work, cost, BY_DRAFT, self._verify_share(configuration.placement))
+            acceleration = replace(
+                _acceleration(DRAFT, sped, BY_DRAFT), draft_model=draft.model.id, draft_artifact=draft.artifact.id
+            )
+            ahead = Ahead(acceleration, draft.model, draft.artifact)
+            yield ahead, sped_up(speed, acceleration, _share(speed, alone))
+
+    def drafts(self, target: Model, engine: str) -> tuple[Draft, ...]:
+        """The drafts that speak the target's vocabulary, each in one file that ``engine`` reads."""
+        if target.id not in self._drafts:
+            fitting = (model for model in self.models if drafts_for(model, target) and self._is_allowed(model))
+            files = ((model, self._file(model, engine)) for model in fitting)
+            self._drafts[target.id] = tuple(Draft(model, file) for model, file in files if file is not None)
+        return self._drafts[target.id]
+
+    def _is_allowed(self, model: Model) -> bool:
+        free = not self.policy.commercial or model.licence.commercial is True
+        return free and not {model.id, model.family, model.lineage} & set(self.policy.forbid)
+
+    def _file(self, model: Model, engine: str) -> Artifact | None:
+        """The smallest file that keeps enough of the model, or the one that keeps most."""
+        files = [file for file in model.artifacts if engine in file.engines and file.weights is not None]
+        if model.architecture is None or not files:
+            return None
+        kept = {file.id: self.rating.kept(model, file, "f16") for file in files}
+        least = min(LEAST_KEPT, max(kept.values()))
+        return min((file for file in files if kept[file.id] >= least), key=lambda file: (file.file_bytes, file.id))
+
+    def _verify_share(self, placement: Placement) -> float:
+        """What verifying one more token adds; CPUs and GPUs that share their memory have little compute to spare."""
+        pools = {self.host.pool(self.host.device(device).pool).kind for device in placement.devices}
+        scarce = placement.is_cpu or PoolKind.UNIFIED in pools
+        return VERIFY_SHARE_SCARCE if scarce else VERIFY_SHARE
+
+
+def drafts_for(draft: Model, target: Model) -> bool:
+    """Whether ``draft`` is smaller and speaks the vocabulary of ``target``, as far as a catalog tells."""
+    if draft.id == target.id or not draft.tokenizer or draft.tokenizer != target.tokenizer:
+        return False
+    if not draft.vocabulary_size or not target.vocabulary_size or draft.parameters * 2 > target.parameters:
+        return False
+    return abs(draft.vocabulary_size - target.vocabulary_size) <= MOST_VOCABULARY_DIFFERENCE
+
+
+def sped_up(speed: SpeedEstimate, acceleration: Acceleration, share: float) -> SpeedEstimate:
+    """``speed`` with proposals; whoever proposes reads the prompt too, which takes ``share`` as long again."""
+    slower = 1 + share
+    prompt, low, high = speed.prompt_tokens_per_second, speed.prompt_low, speed.prompt_high
+    return replace(
+        speed,
+        decode_tokens_per_second=speed.decode_tokens_per_second * acceleration.speedup,
+        decode_low=speed.decode_low * acceleration.speedup_low,
+        decode_high=speed.decode_high * acceleration.speedup_high,
+        prompt_tokens_per_second=prompt and prompt / slower,
+        prompt_low=low and low / slower,
+        prompt_high=high and high / slower,
+        basis=Basis.ASSUMED,
+    )
+
+
+def _share(target: SpeedEstimate, draft: SpeedEstimate) -> float:
+    if not target.prompt_tokens_per_second or not draft.prompt_tokens_per_second:
+        return target.decode_tokens_per_second / draft.decode_tokens_per_second
+    return target.prompt_tokens_per_second / draft.prompt_tokens_per_second
+
+
+def _best(work: Workload, cost: float, acceptance: Acceptance, verify_share: float) -> tuple[int, float, float, float]:
+    """The number of proposals that gains most, and its speed-up: likely, low, high."""
+    lengths = range(1, acceptance.most_tokens + 1)
+    best = max(lengths, key=lambda length: speculative_speedup(work, cost, acceptance.likely, length, verify_share))
+    chances = (acceptance.likely, acceptance.low, acceptance.high)
+    likely, low, high = (speculative_speedup(work, cost, chance, best, verify_share) for chance in chances)
+    return best, likely, low, high
+
+
+def _acceleration(kind: str, sped: tuple[int, float, float, float], acceptance: Acceptance) -> Acceleration:
+    tokens, likely, low, high = sped
+    return Acceleration(kind, tokens, acceptance.likely, likely, low, high, acceptance.basis)
+
+
+def _is_cut(configuration: Configuration) -> bool:
+    """Whether part of the model stays in host memory: the card's memory then is better spent on the model itself."""
+    place = configuration.placement
+    return not place.is_cpu and (place.gpu_layers is not None or place.cpu_expert_layers > 0)
+
+
+def _alone(draft: Draft, target: Configuration) -> Configuration:
+    """The draft where the target is, with the cache that the engine gives it."""
+    place = target.placement
+    return Configuration(draft.model, draft.artifact, target.engine, "chat", target.context_tokens, "f16", place)
+
+
+def _bytes(configuration: Configuration, ahead: Ahead) -> int:
+    if ahead.draft is not None:
+        return ahead.draft.file_bytes
+    weights = configuration.artifact.weights
+    return weights.prediction_bytes if weights else 0
