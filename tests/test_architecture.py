@@ -70,11 +70,11 @@ SPEAKERS = {"views", "cli"}
 SPEAKING = {"rich", "typer"}
 # From needs to a plan nothing reads files, clock or environment: the same world gives the same bytes.
 PURE = {
-    "afterwards", "alone", "fallbacks", "remote", "runtime", "calibration", "counterfactual", "granted", "measurement", "traded",
-    "architecture", "assemble", "assess", "bases", "catalog", "choose",
-    "curves", "dominated", "fixes", "outlines", "configuration", "contexts", "eligibility",
-    "estimate", "explain", "diff", "hardware", "needs", "options", "pipeline", "placements", "plan", "problem", "proposers",
-    "quality", "quantisation", "rating", "reasons", "serving", "utility", "utility_terms", "whatif",
+    "afterwards", "alone", "architecture", "assemble", "assess", "bases", "calibration", "catalog", "choose",
+    "configuration", "contexts", "counterfactual", "curves", "diff", "dominated", "eligibility", "estimate",
+    "explain", "fallbacks", "fixes", "granted", "hardware", "measurement", "needs", "options", "outlines", "pipeline",
+    "placements", "plan", "problem", "proposers", "quality", "quantisation", "rating", "reasons", "remote", "runtime",
+    "serving", "traded", "utility", "utility_terms", "whatif",
 }  # fmt: skip
 ASKING_A_PROGRAM = {"estimate.oracle"}  # runs llama.cpp's own estimator beside ours; no plan comes through it
 OF_THE_WORLD = {"os", "time", "datetime", "random", "secrets", "socket", "subprocess", "tempfile", "shutil", "glob"}

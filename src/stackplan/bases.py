@@ -12,7 +12,7 @@ from stackplan.catalog import Artifact, Model
 from stackplan.configuration import WHOLE_TEXT_MODES, Ahead, Configuration, place_name
 from stackplan.contexts import context_steps
 from stackplan.curves import filled, raised, with_weights_of
-from stackplan.dominated import Undominated
+from stackplan.dominated import Undominated, best_files, spaced
 from stackplan.eligibility import Refusal
 from stackplan.estimate.kv_cache import cache_obstacle
 from stackplan.estimate.speed_traffic import KV_ELEMENT_BYTES
@@ -23,8 +23,6 @@ from stackplan.proposers import Proposers
 from stackplan.rating import Rating
 from stackplan.serving import Placement, Serving, SpeedEstimate, Unestimable
 from stackplan.stack import Policy
-
-_SPACING = 1.125  # between the files of a model that is cut: finer steps hardly change its speed or its worth
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +100,13 @@ class BaseFinder:
         if not whole:
             self.refusals += [Refusal(n.id, served.model.id, "engine-backend", "", served.engine) for n in served.needs]
         undominated, thrifty = Undominated(), _thriftiest(served, self.policy) if partial else ()
-        files = _best_files(served, self.rating)
-        spaced = _spaced(served, files) if partial else []
+        pinned = {need.quantisation for need in served.needs if need.quantisation}
+        files = best_files(served.artifacts, pinned, lambda file: self.rating.kept(served.model, file, "f16"))
+        cut = spaced(files, pinned) if partial else ()
         for artifact in files:
             for place in whole:
                 yield from filter(undominated.admits, self._at(served, artifact, place, self.policy.kv_types))
-            for place in partial if artifact in spaced else ():
+            for place in partial if artifact in cut else ():
                 yield from filter(undominated.admits, self._at(served, artifact, place, thrifty))
 
     def _reached(self, served: Served, places: tuple[Placement, ...]) -> tuple[Placement, ...]:
@@ -276,29 +275,3 @@ def _thriftiest(served: Served, policy: Policy) -> tuple[str, ...]:
 
 def _may_be(need: RoleNeed, artifact: Artifact) -> bool:
     return need.quantisation in (None, artifact.quantisation)
-
-
-def _best_files(served: Served, rating: Rating) -> list[Artifact]:
-    """Files that are not both larger and more lossy than another of the same model; a pinned one always stays.
-
-    At most one instance of a model runs, so the better file can always take the place of the worse.
-    """
-    pinned = {need.quantisation for need in served.needs}
-    kept: list[Artifact] = []
-    most = -1.0
-    for artifact in sorted(served.artifacts, key=lambda artifact: (artifact.file_bytes, artifact.id)):
-        quality = rating.kept(served.model, artifact, "f16")
-        if quality > most or artifact.quantisation in pinned:
-            kept.append(artifact)
-            most = max(most, quality)
-    return kept
-
-
-def _spaced(served: Served, files: Sequence[Artifact]) -> list[Artifact]:
-    """Of ascending files the smallest, and each that is an eighth larger than the last: steps that tell when cut."""
-    pinned = {need.quantisation for need in served.needs}
-    kept: list[Artifact] = []
-    for artifact in files:
-        if not kept or artifact.file_bytes >= _SPACING * kept[-1].file_bytes or artifact.quantisation in pinned:
-            kept.append(artifact)
-    return kept

@@ -5,6 +5,7 @@ cache type, takes no more bytes of any pool and of the disk and is worth no less
 the first it can do with the second. Nothing here looks at how large a pool is, so that more memory takes no way away.
 """
 
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -12,6 +13,8 @@ from stackplan.assess import Taken
 from stackplan.catalog import Artifact
 from stackplan.configuration import Ahead
 from stackplan.serving import Placement
+
+_SPACING = 1.125  # between the files of a model that is cut: finer steps hardly change its speed or its worth
 
 
 class Way(Protocol):
@@ -78,3 +81,30 @@ def _staged(way: Way) -> int:
     """What buffers beside the weights depend on, of a model that is cut: its largest tensor."""
     weights = way.artifact.weights
     return max(weights.largest_layer_tensor_bytes, weights.largest_expert_tensor_bytes) if weights else 0
+
+
+def best_files(
+    files: Iterable[Artifact], pinned: Collection[str], kept: Callable[[Artifact], float]
+) -> tuple[Artifact, ...]:
+    """Files, ascending, that are not both larger and more lossy than another; of a ``pinned`` quantisation all.
+
+    At most one instance of a model runs, so the better file can always take the place of the worse. ``kept`` is the
+    share of quality that a file keeps.
+    """
+    found: list[Artifact] = []
+    most = -1.0
+    for file in sorted(files, key=lambda file: (file.file_bytes, file.id)):
+        quality = kept(file)
+        if quality > most or file.quantisation in pinned:
+            found.append(file)
+            most = max(most, quality)
+    return tuple(found)
+
+
+def spaced(files: Sequence[Artifact], pinned: Collection[str]) -> tuple[Artifact, ...]:
+    """Of ascending files the smallest, and each that is an eighth larger than the last: steps that tell when cut."""
+    found: list[Artifact] = []
+    for file in files:
+        if not found or file.file_bytes >= _SPACING * found[-1].file_bytes or file.quantisation in pinned:
+            found.append(file)
+    return tuple(found)
