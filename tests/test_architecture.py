@@ -54,14 +54,14 @@ REGISTRIES = {
 SHARED = {
     "detect": {
         "cgroup", "gpu", "memory", "memory_modules", "numbers", "nvidia_smi", "nvml", "pci", "pcie", "probe_schema",
-        "recording", "redact", "reports", "storage", "sysctl", "tegra", "visibility", "world",
+        "recording", "redact", "reports", "storage", "surroundings", "sysctl", "tegra", "visibility", "world",
     },
     "render": {
         "compose_services", "devices", "documents", "endpoints", "images", "llama_options", "names", "native",
         "ollama_environment", "overlays", "references", "routing", "servers", "service_arguments", "templates", "units",
     },
     "views": {"bars", "colour", "host", "table"},
-    "cli": {"__init__", "deployment", "estimate_source", "fetching", "present", "terminal", "world"},
+    "cli": {"__init__", "deployment", "estimate_source", "fetching", "measuring", "present", "terminal", "world"},
 }  # fmt: skip
 ENGINES = {"llama_cpp", "ollama", "text_embeddings", "vllm", "whisper"}
 ENGINE_INSIDE_ANOTHER = {("ollama", "llama_cpp")}  # Ollama runs llama.cpp

@@ -133,7 +133,9 @@ def with_measurements(plan: Plan, known: Calibration) -> Plan:
     )
 
 
-def over_estimate(plan: Plan, instance: Instance, one: Measurement) -> tuple[int, int] | None:
+def over_estimate(
+    plan: Plan, instance: Instance, host_peak_bytes: int | None, device_peak_bytes: int | None
+) -> tuple[int, int] | None:
     """Bytes measured at the peak and bytes planned, where more was measured; None where not or where nobody knows.
 
     Only memory that the plan counts whole is judged: the devices' own, or host memory of what runs there alone. Pages
@@ -142,7 +144,7 @@ def over_estimate(plan: Plan, instance: Instance, one: Measurement) -> tuple[int
     kinds = {pool.id: pool.kind for pool in plan.host.machine.pools}
     on_host = instance.placement.is_cpu
     planned = sum(d.total_bytes for d in instance.demand if (kinds.get(d.pool) != PoolKind.VRAM) == on_host)
-    peak = one.host_peak_bytes if on_host else one.device_peak_bytes
+    peak = host_peak_bytes if on_host else device_peak_bytes
     return (peak, planned) if peak is not None and planned and peak > planned * _PEAK_TOLERANCE else None
 
 
@@ -159,7 +161,9 @@ def _notes(plan: Plan, instance: Instance, one: Measurement, known: Calibration)
         yield f"speed of {instance.id} measured {day}{where} with {one.engine} {one.engine_version}, planned: {planned}"
     elif where:
         yield f"speed of {instance.id} measured {day}{where}"
-    if one.machine == known.machine and (over := over_estimate(plan, instance, one)):
+    if one.machine == known.machine and (
+        over := over_estimate(plan, instance, one.host_peak_bytes, one.device_peak_bytes)
+    ):
         peak, planned_bytes = map(format_bytes, over)
         place = place_name(instance.placement)
         yield f"{instance.id} took {peak} on {place} when measured {day}, the plan counts {planned_bytes}"

@@ -14,7 +14,6 @@ from stackplan.errors import UserError
 from stackplan.measurement import Measurement, measurement_line
 from stackplan.measurement_lines import LONGEST_LINE, MOST_LINES, read_measurement
 
-FILE = "measurements.sqlite3"
 _APPLICATION = 0x5354504C  # "STPL"; SQLite keeps it in the file's header, and `file` shows it
 _WAIT_SECONDS = 30.0
 # Each step brings the file to the next version; a published step is never changed.

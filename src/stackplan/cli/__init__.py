@@ -25,6 +25,8 @@ VERBS: dict[str, str] = {
     "status": "Show what runs, what it holds and where it listens.",
     "prune": "List downloaded files that no lock needs.",
     "check": "Say what is no longer as it was planned.",
+    "bench": "Measure how fast the running stack is.",
+    "calibrate": "Keep what was measured for later plans.",
     "verify": "Ask the running stack and set it beside the plan.",
     "explain": "Show the runners-up of a role and what each would cost.",
     "diff": "Compare two plans.",

@@ -7,11 +7,11 @@ import typer
 
 from stackplan.errors import UserError
 
-NAMES = ("plan", "estimate", "host", "verify")
+NAMES = ("plan", "estimate", "host", "measurement", "verify")
 
 
 def schema(name: Annotated[str, typer.Argument(help=f"One of {', '.join(NAMES)}.")]) -> None:
-    """Print the JSON schema of a plan, an estimate, a host or the answer of `verify`."""
+    """Print the JSON schema of a plan, an estimate, a host, a measurement or the answer of `verify`."""
     typer.echo(json.dumps(_schema(name), indent=2, ensure_ascii=False))
 
 
@@ -28,6 +28,10 @@ def _schema(name: str) -> dict[str, Any]:
         from stackplan.host_json import host_schema  # noqa: PLC0415
 
         return dict(host_schema())
+    if name == "measurement":
+        from stackplan.measurement_lines import measurement_schema  # noqa: PLC0415
+
+        return measurement_schema()
     if name == "verify":
         from stackplan.views.verify import verify_schema  # noqa: PLC0415
 

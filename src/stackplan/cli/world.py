@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from stackplan.cli.measuring import kept_measurements
 from stackplan.errors import UserError
 from stackplan.hardware import Basis, Host, Reservation
 from stackplan.pipeline import World
@@ -33,6 +34,9 @@ VramOption = Annotated[list[str] | None, typer.Option("--vram", help="POOL=SIZE:
 RamOption = Annotated[str | None, typer.Option("--ram", help="Host memory of a declared machine, like 64GiB.")]
 CommercialOption = Annotated[bool, typer.Option("--commercial", help="Only models whose licence allows business.")]
 PartialOption = Annotated[bool, typer.Option("--partial", help="Serve what can be served when not every role can.")]
+NoMeasurementsOption = Annotated[
+    bool, typer.Option("--no-measurements", help="Plan with derived speeds only, whatever was measured.")
+]
 IdleOption = Annotated[bool, typer.Option("--idle", help="Plan as if no other program held memory of this machine.")]
 
 
@@ -53,6 +57,7 @@ class Asked:
     commercial: bool = False
     partial: bool = False
     idle: bool = False
+    no_measurements: bool = False
 
 
 def read_world(asked: Asked) -> World:
@@ -87,6 +92,7 @@ def read_world(asked: Asked) -> World:
         speed=_speed(folders),
         runtime=machine.runtime,
         fallbacks=machine.fallbacks,
+        measurements=() if asked.no_measurements else kept_measurements(),
     )
 
 
