@@ -89,10 +89,10 @@ def test_a_repository_with_other_names_for_its_only_weights_is_served_too() -> N
     assert found == ["consolidated.safetensors", "params.json"]
 
 
-def test_ctranslate2_needs_its_model_vocabulary_and_configuration() -> None:
+def test_ctranslate2_needs_its_model_vocabulary_configuration_and_the_card_by_which_speaches_knows_it() -> None:
     offered = dict.fromkeys(["model.bin", "config.json", "vocabulary.txt", "tokenizer.json", "README.md"], 10)
     found = names(wanted("float16", format="ctranslate2"), offered)
-    assert found == ["model.bin", "config.json", "tokenizer.json", "vocabulary.txt"]
+    assert found == ["model.bin", "README.md", "config.json", "tokenizer.json", "vocabulary.txt"]
 
 
 @given(st.dictionaries(st.text(max_size=40), st.integers(0, 10**15), max_size=8), st.sampled_from(["gguf", "onnx"]))

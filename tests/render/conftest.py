@@ -4,7 +4,6 @@ Without them a test is skipped and says so; it never passes silently.
 """
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -83,13 +82,3 @@ def compose_binary(validators_python: Path) -> Path:
 def shellcheck(validators_python: Path) -> Path:
     """The shell linter."""
     return VALIDATORS / "bin" / "shellcheck"
-
-
-@pytest.fixture(scope="session")
-def llama_server() -> Path:
-    """A real llama-server: LLAMA_BIN names its folder."""
-    folder = os.environ.get("LLAMA_BIN")
-    found = Path(folder) / "llama-server" if folder else Path(shutil.which("llama-server") or "")
-    if not found.is_file():
-        pytest.skip("no llama-server: set LLAMA_BIN to the folder that holds it")
-    return found

@@ -1,7 +1,6 @@
 """The pull script and Modelfiles against the real Ollama server, with a real llama-server below it.
 
-`go install github.com/ollama/ollama@v0.32.13` builds the server from its module in a few minutes; OLLAMA_BIN names the
-program. Its library cannot be reached here, so models that "exist" are made from tiny files first.
+`make engine` builds the server from its Go module. Its library cannot be reached here, so models that "exist" are made from tiny files first.
 """
 
 import hashlib
@@ -72,9 +71,6 @@ class Ollama:
 
 @pytest.fixture
 def ollama(llama_server: Path, tmp_path: Path) -> Iterator[Ollama]:
-    named = os.environ.get("OLLAMA_BIN")
-    if not named:
-        pytest.skip("no Ollama: set OLLAMA_BIN to a program that `go install github.com/ollama/ollama@v0.32.13` built")
     library = tmp_path / "dist/linux-amd64/lib"  # where a server that was not installed looks for its runner
     library.mkdir(parents=True)
     (library / "ollama").symlink_to(llama_server.parent)

@@ -57,6 +57,8 @@ def test_paths_stay_inside_the_folder(plan: Plan) -> None:
 
 def test_texts_end_with_one_line_break_and_name_no_floating_image(plan: Plan) -> None:
     for path, text in everything(plan).items():
+        if path.endswith("refs/main"):  # the hub's client reads it to the byte
+            continue
         assert text.endswith("\n"), path
         assert not text.endswith("\n\n"), path
         assert ":latest" not in text.replace("NAME:latest", "").replace("}:latest", "").replace("name:latest", ""), path

@@ -135,15 +135,6 @@ def test_members_of_a_swap_group_take_turns(stack: tuple[Plan, Path], serve: Cal
 
 
 @pytest.fixture
-def litellm_proxy() -> Path:
-    """The litellm program with its proxy, which is no part of the validators: 740 MB."""
-    named = os.environ.get("LITELLM_BIN")
-    if not named:
-        pytest.skip("no LiteLLM proxy: set LITELLM_BIN to a `litellm` program installed with litellm[proxy]")
-    return Path(named)
-
-
-@pytest.fixture
 def gateway(stack: tuple[Plan, Path], litellm_proxy: Path) -> Iterator[int]:
     made, folder = stack
     words = ["--config", folder / "deploy/litellm/config.yaml", "--host", "127.0.0.1", "--port", made.gateway_port]
@@ -159,7 +150,6 @@ def gateway(stack: tuple[Plan, Path], litellm_proxy: Path) -> Iterator[int]:
 KEY = "sk-test-of-the-gateway"
 
 
-@pytest.mark.slow
 def test_every_role_answers_through_the_real_gateway_and_only_with_the_key(
     stack: tuple[Plan, Path], serve: Callable[[str], None], gateway: int
 ) -> None:

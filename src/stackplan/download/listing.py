@@ -15,6 +15,8 @@ _SIDE_ENDINGS = (".json", ".txt", ".model", ".jinja", ".tiktoken", ".py")
 # Modules of sentence-transformers: 1_Pooling/, 2_Dense/.
 _MODULE = re.compile(r"\d+_[A-Za-z]+/[^/]+")
 _TRANSFORMERS_WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")
+# Speaches takes a cached repository for a speech model only if its card says so (0.8.3, hf_utils.py).
+_CARD = ("README.md",)
 _SHOWN = 8
 
 
@@ -102,7 +104,7 @@ def _ctranslate2(artifact: LockedArtifact, named: dict[str, LockedFile]) -> list
     found = [name for name in (artifact.weight_files or ("model.bin",)) if name in named]
     if not found:
         raise _not_there(artifact, sorted(named))
-    return found
+    return [*found, *(name for name in _CARD if name in named)]
 
 
 def _side_files(named: dict[str, LockedFile]) -> list[str]:

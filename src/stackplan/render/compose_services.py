@@ -10,7 +10,9 @@ from stackplan.render.ollama_environment import ollama_environment
 from stackplan.render.servers import HOT, INFINITY, LLAMA_CPP, OLLAMA, SPEACHES, TEI, VLLM, Server
 from stackplan.render.service_arguments import (
     infinity_arguments,
+    is_downloaded,
     offline,
+    reference_file,
     speaches_environment,
     tei_arguments,
     vllm_arguments,
@@ -19,6 +21,7 @@ from stackplan.render.service_arguments import (
 # Compose fills in the user's own folder; weights are mounted read-only.
 MODELS_SOURCE = "${STACKPLAN_MODELS:-${HOME}/.local/share/stackplan/models}"
 LOG_ROTATION = {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}}
+SPEACHES_CACHE = "/home/ubuntu/.cache/huggingface/hub"
 _LEAST_START_SECONDS = 60
 _SLOW_START_SECONDS = 600
 
@@ -149,10 +152,16 @@ def _infinity(plan: Plan, server: Server) -> Service:
 
 
 def _speaches(plan: Plan, server: Server) -> Service:
-    # It reads only the hub's own cache layout, so it keeps weights in its volume and not under /models.
+    """It knows models by the layout of the hub's cache, so a downloaded one is mounted as a snapshot of its commit."""
+    artifact = plan.artifact(server.members[0].artifact)
+    environment = speaches_environment(plan, server)
+    if not is_downloaded(artifact):
+        return {"environment": environment, "volumes": [_volume(server, SPEACHES_CACHE)]}
+    folder = f"{SPEACHES_CACHE}/models--{artifact.repository.replace('/', '--')}"
+    snapshot = bind(f"{MODELS_SOURCE}/{artifact.repository}", f"{folder}/snapshots/{artifact.revision}")
     return {
-        "environment": speaches_environment(plan, server),
-        "volumes": [_volume(server, "/home/ubuntu/.cache/huggingface/hub")],
+        "environment": environment,
+        "volumes": [snapshot, bind(f"./{reference_file(server)}", f"{folder}/refs/main")],
     }
 
 

@@ -10,7 +10,7 @@ from stackplan.plan import Plan
 from stackplan.render.devices import visible_devices
 from stackplan.render.llama_options import as_arguments, llama_options
 from stackplan.render.ollama_environment import ollama_environment
-from stackplan.render.servers import HOT, INFINITY, LLAMA_CPP, OLLAMA, TEI, VLLM, Server
+from stackplan.render.servers import HOT, LLAMA_CPP, OLLAMA, SPEACHES, TEI, VLLM, Server
 from stackplan.render.service_arguments import (
     infinity_arguments,
     offline,
@@ -55,16 +55,16 @@ def _llama_server(plan: Plan, server: Server, devices: dict[str, str]) -> Comman
 
 def _service(plan: Plan, server: Server, devices: dict[str, str]) -> Command:
     instance = server.members[0]
-    environment = {**devices, **offline(plan.artifact(instance.artifact)), "DO_NOT_TRACK": "1"}
-    port = str(server.port)
+    port, environment = str(server.port), {**devices, "DO_NOT_TRACK": "1"}
+    if server.engine == SPEACHES:
+        words = ["--factory", "--host", LOOPBACK, "--port", port, "speaches.main:create_app"]
+        return Command("uvicorn", tuple(words), environment | speaches_environment(plan, server))
+    environment |= offline(plan.artifact(instance.artifact))
     if server.engine == VLLM:
         words = [*vllm_arguments(plan, instance, ""), "--host", LOOPBACK, "--port", port]
         return Command("vllm", ("serve", *words), environment | {"VLLM_NO_USAGE_STATS": "1"})
     if server.engine == TEI:
         words = [*tei_arguments(plan, instance, ""), "--hostname", LOOPBACK, "--port", port]
         return Command("text-embeddings-router", tuple(words), environment)
-    if server.engine == INFINITY:
-        words = [*infinity_arguments(plan, instance, ""), "--host", LOOPBACK, "--port", port]
-        return Command("infinity_emb", ("v2", *words), environment | {"INFINITY_ANONYMOUS_USAGE_STATS": "0"})
-    words = ["--factory", "--host", LOOPBACK, "--port", port, "speaches.main:create_app"]
-    return Command("uvicorn", tuple(words), environment | speaches_environment(plan, server))
+    words = [*infinity_arguments(plan, instance, ""), "--host", LOOPBACK, "--port", port]
+    return Command("infinity_emb", ("v2", *words), environment | {"INFINITY_ANONYMOUS_USAGE_STATS": "0"})

@@ -87,7 +87,7 @@ def _unit(description: str, entries: list[tuple[str, str]], *, hot: bool) -> str
 def _volume(mount: dict[str, Any]) -> str:
     if mount["type"] == "volume":
         return f"{mount['source']}:{mount['target']}"
-    place = _MODELS if mount["source"] == MODELS_SOURCE else re.sub(r"^\.", _DEPLOY, mount["source"])
+    place = re.sub(r"^\.", _DEPLOY, mount["source"].replace(MODELS_SOURCE, _MODELS))
     return f"{place}:{mount['target']}:ro"
 
 

@@ -59,7 +59,18 @@ def speaches_environment(plan: Plan, server: Server) -> dict[str, str]:
     if server.tier == HOT:
         repositories = [plan.artifact(member.artifact).repository for member in server.members]
         environment["PRELOAD_MODELS"] = json.dumps(repositories)
-    return environment
+    downloaded = is_downloaded(plan.artifact(server.members[0].artifact))
+    return environment | {"HF_HUB_OFFLINE" if downloaded else "HF_HUB_DISABLE_TELEMETRY": "1"}
+
+
+def is_downloaded(artifact: PlannedArtifact) -> bool:
+    """Whether files and commit are known, so that a cache of the hub can be made of them."""
+    return bool(artifact.files and artifact.revision)
+
+
+def reference_file(server: Server) -> str:
+    """The rendered file that says which commit ``main`` is, as the hub's cache has one per repository."""
+    return f"speaches/{server.id}/refs/main"
 
 
 def source(artifact: PlannedArtifact, root: str) -> str:

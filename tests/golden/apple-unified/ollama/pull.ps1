@@ -16,7 +16,7 @@ $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
 
 $table = @(
-    [pscustomobject]@{ Server = 'tiny-1b'; Port = 8402; Tier = 'hot'; Mode = 'chat'; Source = 'tiny:1b'; Name = 'stackplan-watchdog'; Bytes = 1073741824; Context = 16384; Layers = 999; Batch = 512 }
+    [pscustomobject]@{ Server = 'tiny-1b'; Port = 8402; Tier = 'hot'; Mode = 'chat'; Source = 'tiny:1b'; Name = 'stackplan-watchdog'; Bytes = 1073741824; Context = 16384; Parameters = @{ num_ctx = 16384; num_gpu = 999; num_batch = 512 } }
 )
 
 # One streaming call. Ollama answers 200 and reports a failure as a line of the stream, so the stream decides.
@@ -91,8 +91,7 @@ foreach ($row in $rows) {
         Write-Host "pulling $($row.Source) into $($row.Server) ($($row.Bytes) bytes)"
         if (-not (Invoke-WithRetry "$url/api/pull" @{ model = $row.Source })) { Write-Host "FAILED to pull $($row.Source)"; $failed++; continue }
     }
-    $parameters = @{ num_ctx = $row.Context; num_gpu = $row.Layers; num_batch = $row.Batch }
-    if (-not (Invoke-WithRetry "$url/api/create" @{ model = $row.Name; from = $row.Source; parameters = $parameters })) { Write-Host "FAILED to create $($row.Name)"; $failed++; continue }
+    if (-not (Invoke-WithRetry "$url/api/create" @{ model = $row.Name; from = $row.Source; parameters = $row.Parameters })) { Write-Host "FAILED to create $($row.Name)"; $failed++; continue }
     if ($row.Tier -eq 'hot') {
         # An embedding model refuses generate; an empty input just loads it. -1 is a number: the text "-1" is refused.
         if ($row.Mode -eq 'embedding') { $ok = Invoke-WithRetry "$url/api/embed" @{ model = $row.Name; input = ''; keep_alive = -1 } }

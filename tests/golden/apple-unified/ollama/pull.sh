@@ -9,9 +9,9 @@
 # OLLAMA_SCHEME_HOST replaces http://127.0.0.1, OLLAMA_MODELS is where the servers keep models (for the disk check).
 set -uo pipefail
 
-# server|port|tier|mode|source|name|bytes|context|gpu layers|batch
+# server|port|tier|mode|source|name|bytes|context|parameters
 table=(
-  'tiny-1b|8402|hot|chat|tiny:1b|stackplan-watchdog|1073741824|16384|999|512'
+  'tiny-1b|8402|hot|chat|tiny:1b|stackplan-watchdog|1073741824|16384|{"num_batch": 512, "num_ctx": 16384, "num_gpu": 999}'
 )
 
 base=${OLLAMA_SCHEME_HOST:-http://127.0.0.1}
@@ -76,7 +76,7 @@ done
 missing_bytes=0
 counted=' '
 for row in "${rows[@]}"; do
-  IFS='|' read -r server port tier mode source name bytes context layers batch <<<"$row"
+  IFS='|' read -r server port tier mode source name bytes context parameters <<<"$row"
   if $dry_run; then
     say "would pull $source into $server ($base:$port) and create $name: tier $tier, $bytes bytes, context $context"
     continue
@@ -95,7 +95,7 @@ need_kib=$((missing_bytes * 11 / 10 / 1024))
 
 failed=0
 for row in "${rows[@]}"; do
-  IFS='|' read -r server port tier mode source name bytes context layers batch <<<"$row"
+  IFS='|' read -r server port tier mode source name bytes context parameters <<<"$row"
   url="$base:$port"
   tags=$(curl -sS --fail --connect-timeout 10 "$url/api/tags") || tags=''
   if present "$tags" "$source"; then
@@ -104,7 +104,7 @@ for row in "${rows[@]}"; do
     say "pulling $source into $server ($bytes bytes)"
     retry call "$url/api/pull" "{\"model\":\"$source\"}" || { say "FAILED to pull $source into $server"; failed=$((failed + 1)); continue; }
   fi
-  create="{\"model\":\"$name\",\"from\":\"$source\",\"parameters\":{\"num_ctx\":$context,\"num_gpu\":$layers,\"num_batch\":$batch}}"
+  create="{\"model\":\"$name\",\"from\":\"$source\",\"parameters\":$parameters}"
   retry call "$url/api/create" "$create" || { say "FAILED to create $name on $server"; failed=$((failed + 1)); continue; }
   if [ "$tier" = hot ]; then
     # An embedding model refuses generate; an empty input just loads it. -1 is a number: the text "-1" is refused.

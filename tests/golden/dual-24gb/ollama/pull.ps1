@@ -16,8 +16,8 @@ $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
 
 $table = @(
-    [pscustomobject]@{ Server = 'ollama-hot'; Port = 8202; Tier = 'hot'; Mode = 'chat'; Source = 'small:3b'; Name = 'stackplan-watchdog'; Bytes = 2147483648; Context = 16384; Layers = 999; Batch = 512 }
-    [pscustomobject]@{ Server = 'ollama-hot'; Port = 8202; Tier = 'hot'; Mode = 'embedding'; Source = 'embed-text:v1.5'; Name = 'stackplan-embedding'; Bytes = 322122547; Context = 2048; Layers = 999; Batch = 512 }
+    [pscustomobject]@{ Server = 'ollama-hot'; Port = 8202; Tier = 'hot'; Mode = 'chat'; Source = 'small:3b'; Name = 'stackplan-watchdog'; Bytes = 2147483648; Context = 16384; Parameters = @{ num_ctx = 16384; num_gpu = 999; num_batch = 512 } }
+    [pscustomobject]@{ Server = 'ollama-hot'; Port = 8202; Tier = 'hot'; Mode = 'embedding'; Source = 'embed-text:v1.5'; Name = 'stackplan-embedding'; Bytes = 322122547; Context = 2048; Parameters = @{ num_ctx = 2048; num_gpu = 999; num_batch = 512 } }
 )
 
 # One streaming call. Ollama answers 200 and reports a failure as a line of the stream, so the stream decides.
@@ -92,8 +92,7 @@ foreach ($row in $rows) {
         Write-Host "pulling $($row.Source) into $($row.Server) ($($row.Bytes) bytes)"
         if (-not (Invoke-WithRetry "$url/api/pull" @{ model = $row.Source })) { Write-Host "FAILED to pull $($row.Source)"; $failed++; continue }
     }
-    $parameters = @{ num_ctx = $row.Context; num_gpu = $row.Layers; num_batch = $row.Batch }
-    if (-not (Invoke-WithRetry "$url/api/create" @{ model = $row.Name; from = $row.Source; parameters = $parameters })) { Write-Host "FAILED to create $($row.Name)"; $failed++; continue }
+    if (-not (Invoke-WithRetry "$url/api/create" @{ model = $row.Name; from = $row.Source; parameters = $row.Parameters })) { Write-Host "FAILED to create $($row.Name)"; $failed++; continue }
     if ($row.Tier -eq 'hot') {
         # An embedding model refuses generate; an empty input just loads it. -1 is a number: the text "-1" is refused.
         if ($row.Mode -eq 'embedding') { $ok = Invoke-WithRetry "$url/api/embed" @{ model = $row.Name; input = ''; keep_alive = -1 } }

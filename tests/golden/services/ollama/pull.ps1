@@ -90,8 +90,7 @@ foreach ($row in $rows) {
         Write-Host "pulling $($row.Source) into $($row.Server) ($($row.Bytes) bytes)"
         if (-not (Invoke-WithRetry "$url/api/pull" @{ model = $row.Source })) { Write-Host "FAILED to pull $($row.Source)"; $failed++; continue }
     }
-    $parameters = @{ num_ctx = $row.Context; num_gpu = $row.Layers; num_batch = $row.Batch }
-    if (-not (Invoke-WithRetry "$url/api/create" @{ model = $row.Name; from = $row.Source; parameters = $parameters })) { Write-Host "FAILED to create $($row.Name)"; $failed++; continue }
+    if (-not (Invoke-WithRetry "$url/api/create" @{ model = $row.Name; from = $row.Source; parameters = $row.Parameters })) { Write-Host "FAILED to create $($row.Name)"; $failed++; continue }
     if ($row.Tier -eq 'hot') {
         # An embedding model refuses generate; an empty input just loads it. -1 is a number: the text "-1" is refused.
         if ($row.Mode -eq 'embedding') { $ok = Invoke-WithRetry "$url/api/embed" @{ model = $row.Name; input = ''; keep_alive = -1 } }
