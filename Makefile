@@ -9,19 +9,24 @@ DEV_STAMP := $(VENV)/.dev-installed
 # The programs that read what stackplan writes live apart: they need other versions of the same libraries.
 VALIDATORS := .venv-validators
 VALIDATORS_STAMP := $(VALIDATORS)/.installed
+DEBIAN_STAMP := $(VALIDATORS)/.debian
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: apply test test-slow test-exhaustive lint accuracy bench docs lock clean python
+.PHONY: apply test test-slow engine test-exhaustive lint accuracy bench docs lock clean python
 
 apply: $(RUN_STAMP)
 	$(BIN)/stackplan apply
 
-test: lint $(VALIDATORS_STAMP)
+test: lint $(VALIDATORS_STAMP) $(DEBIAN_STAMP)
 	$(BIN)/python -m pytest -m "not slow and not exhaustive"
 
-test-slow: $(DEV_STAMP) $(VALIDATORS_STAMP)
+test-slow: $(DEV_STAMP) $(VALIDATORS_STAMP) $(DEBIAN_STAMP)
 	@echo "left out: tests marked exhaustive, which take most of an hour; make test-exhaustive runs them"
 	$(BIN)/python -m pytest -m slow
+
+# Real programs for the slow tests, kept in ~/.cache/stackplan/engines; what cannot be built is named, not an error.
+engine: $(DEV_STAMP)
+	$(BIN)/python scripts/engine.py
 
 test-exhaustive: $(DEV_STAMP) $(VALIDATORS_STAMP)
 	$(BIN)/python -m pytest -m exhaustive
@@ -56,6 +61,10 @@ $(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)
 $(VALIDATORS_STAMP): requirements-validators.lock | python
 	$(PYTHON) -m venv $(VALIDATORS)
 	$(VALIDATORS)/bin/python -m pip install --quiet --require-hashes -r requirements-validators.lock
+	@touch $@
+
+$(DEBIAN_STAMP): scripts/debian-validators $(VALIDATORS_STAMP)
+	scripts/debian-validators $(VALIDATORS)/debian
 	@touch $@
 
 python:

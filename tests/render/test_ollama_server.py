@@ -1,6 +1,7 @@
 """The pull script and Modelfiles against the real Ollama server, with a real llama-server below it.
 
-`make engine` builds the server from its Go module. Its library cannot be reached here, so models that "exist" are made from tiny files first.
+`make engine` builds the server from its Go module. Its library cannot be reached here, so models that "exist" are made
+from tiny files first.
 """
 
 import hashlib
@@ -70,13 +71,13 @@ class Ollama:
 
 
 @pytest.fixture
-def ollama(llama_server: Path, tmp_path: Path) -> Iterator[Ollama]:
+def ollama(ollama_program: Path, llama_server: Path, tmp_path: Path) -> Iterator[Ollama]:
     library = tmp_path / "dist/linux-amd64/lib"  # where a server that was not installed looks for its runner
     library.mkdir(parents=True)
     (library / "ollama").symlink_to(llama_server.parent)
     environment = clean_environment(OLLAMA_MODELS=str(tmp_path / "models"), OLLAMA_NO_CLOUD="1")
     environment["LD_LIBRARY_PATH"] = os.environ.get("LD_LIBRARY_PATH", "")
-    server = Ollama(Path(named), tmp_path, environment)
+    server = Ollama(ollama_program, tmp_path, environment)
     yield server
     server.process.terminate()
     server.process.wait(timeout=30)

@@ -42,11 +42,11 @@ def check_files(plan: Plan, unit: Unit, site: Site, *, native: bool) -> None:
             slug="not-rendered",
         )
     weights = [path for name in unit.instances if unit.engine == LLAMA_CPP for path in _weights(plan, name)]
-    absent = [path for path in weights if not _in(site, path).is_file()]
-    if absent:
+    if absent := [path for path in weights if not (path and _in(site, path).is_file())]:
         more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+        what = f"{_in(site, absent[0])}{more}" if absent[0] else "weights"
         raise UserError(
-            f"{unit.id} needs {_in(site, absent[0])}{more}, not downloaded yet",
+            f"{unit.id} needs {what}, not downloaded yet",
             hint=f"run `stackplan download --tier {unit.tier}`",
             slug="no-weights",
         )
@@ -64,14 +64,15 @@ def check_ports(units: Collection[Unit], listening: Mapping[int, int]) -> None:
 
 
 def _weights(plan: Plan, instance_id: str) -> list[str]:
+    """Files of the instance below the folder that holds ``models/``; "" for one whose name is not pinned yet."""
     instance = plan.instance(instance_id)
     artifact = plan.artifact(instance.artifact)
-    paths = [artifact_path(artifact, file) for file in artifact.files]
+    paths = [artifact_path(artifact, file) for file in artifact.files] or [""]
     if instance.vision and artifact.projector_file:
         paths.append(artifact_path(artifact, artifact.projector_file))
     if instance.draft_artifact:
         draft = plan.artifact(instance.draft_artifact)
-        paths += [artifact_path(draft, file) for file in draft.files]
+        paths += [artifact_path(draft, file) for file in draft.files] or [""]
     return paths
 
 
