@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
 from urllib.parse import urlsplit
 
 from stackplan.verify.exchange import Question, Reply
@@ -53,7 +53,10 @@ def _asked(question: Question, seconds: float) -> Reply:
         alarm = threading.Timer(seconds, _hang_up, (connection.sock, late))
         alarm.daemon = True
         alarm.start()
-        return _exchanged(connection, question)
+        reply = _exchanged(connection, question)
+        if late.is_set():  # an answer without a length ends wherever the connection ends
+            raise TimeoutError
+        return reply
     except (OSError, HTTPException, ValueError) as error:
         if late.is_set() or isinstance(error, TimeoutError):
             return Reply(Heard.SILENT, problem=f"no whole answer within {seconds:.0f} s")
@@ -78,6 +81,8 @@ def _read(answer: HTTPResponse) -> Reply:
     body = answer.read(LARGEST_ANSWER_BYTES + 1)
     if len(body) > LARGEST_ANSWER_BYTES:
         return Reply(Heard.STRANGE, problem=f"its answer is longer than {LARGEST_ANSWER_BYTES // 1024**2} MiB")
+    if answer.length:  # reading up to a limit does not complain about an early end
+        raise IncompleteRead(body, answer.length)
     headers = {name.lower(): value for name, value in answer.getheaders()}
     return Reply(Heard.ANSWERED, answer.status, body, headers)
 

@@ -45,5 +45,7 @@ def _cache_tokens(base: str, ask: Ask) -> int | None:
     text = reply.body[:_LONGEST_METRICS].decode(errors="replace") if reply.is_ok else ""
     found = _CACHE.search(text)
     labels = dict(_LABEL.findall(found[1])) if found else {}
+    if "kv_cache_size_tokens" in labels:  # newer versions; right for models with several kinds of layers too
+        return int(labels["kv_cache_size_tokens"])
     blocks, size = labels.get("num_gpu_blocks"), labels.get("block_size")
     return int(blocks) * int(size) if blocks and size else None

@@ -1,0 +1,136 @@
+"""A stack of made-up models whose plan is what the estimator says of their files, and the real servers that run it."""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from stackplan.cli.estimate_source import sized_source
+from stackplan.estimate.llama_cpp import estimate_llama_cpp
+from stackplan.plan import Instance, Plan, PlannedArtifact, PlannedDemand
+from stackplan.render import render_plan
+from stackplan.render.native import command
+from stackplan.render.servers import Server, servers
+from stackplan.serving import Estimate, Placement, Serving
+from tests.render.conftest import clean_environment, write
+from tests.render.plans import LLAMA_CPP, gguf, host, instance, plan
+from tests.render.test_running import free_ports
+from tests.verify import models
+
+CHAT_CONTEXT, ENCODER_CONTEXT = 131072, 131072
+NAMES = ("mid-chat", "mid-embed", "mid-rank", "mid-red", "mid-blue")
+
+
+def made_stack(folder: Path) -> Plan:
+    """Files, plan and rendered tree in ``folder``: three HOT models and two WARM ones that take turns."""
+    files = {name: folder / "models" / f"example-org/{name}-GGUF/{name}-F32.gguf" for name in NAMES}
+    for name, path in files.items():
+        if name in ("mid-embed", "mid-rank"):
+            models.encoder(path, ENCODER_CONTEXT, reranks=name == "mid-rank")
+        else:
+            models.chat_model(path, CHAT_CONTEXT)
+    chat, embed, rank, red, blue = artifacts = tuple(
+        replace(gguf(name, "F32"), file_bytes=path.stat().st_size) for name, path in files.items()
+    )
+    ports = free_ports(6)
+    warm = {"context_tokens": 65536, "tier": "warm", "swap_group": "warm-cpu"}
+    short = {"context_tokens": 512, "micro_batch_tokens": 512}
+    served = (
+        (_instance(files, chat, ports[0], context_tokens=65536, slots=2), ("worker",)),
+        (_instance(files, embed, ports[1], mode="embedding", pooling="mean", **short), ("embedding",)),
+        (_instance(files, rank, ports[2], mode="rerank", **short), ("reranker",)),
+        (_instance(files, red, ports[3], **warm), ("code",)),
+        (_instance(files, blue, ports[4], **warm), ("math",)),
+    )
+    made = plan("made-up", host("made-up", threads=4), artifacts, served, (LLAMA_CPP,))
+    made = replace(made, gateway_port=ports[5])
+    write(folder / "deploy", render_plan(made, ["plan", "llama.cpp", "litellm"]))
+    return made
+
+
+def _instance(files: Mapping[str, Path], artifact: PlannedArtifact, port: int, **more: object) -> Instance:
+    base = instance(artifact, "llama.cpp", port, place=(), kv_type="f16", cache_ram_bytes=0, **more)
+    return replace(base, demand=(demand(files[artifact.model], base),), pooling=base.pooling)
+
+
+def demand(file: Path, of: Instance) -> PlannedDemand:
+    """What the estimator says of the file, served as the instance is."""
+    sized = sized_source(str(file), "", "llama.cpp")
+    assert sized.architecture is not None
+    assert sized.weights is not None
+    serving = Serving(
+        of.total_context_tokens, of.slots, micro_batch_tokens=of.micro_batch_tokens, flash_attention="on",
+        output_rows="slots" if of.mode == "chat" else "batch",
+    )  # fmt: skip
+    estimate = estimate_llama_cpp(sized.architecture, sized.weights, serving, Placement())
+    assert isinstance(estimate, Estimate), estimate
+    (one,) = estimate.demands
+    return PlannedDemand(
+        "ram", one.weights_bytes, one.kv_bytes, one.state_bytes, one.compute_bytes, one.output_bytes,
+        one.overhead_bytes, one.total_bytes,
+    )  # fmt: skip
+
+
+class Running:
+    """The stack's real servers, each a process that a test may end or start otherwise."""
+
+    def __init__(self, made: Plan, folder: Path, llama_server: Path) -> None:
+        self.plan, self.folder, self.program = made, folder, llama_server
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    @property
+    def servers(self) -> dict[str, Server]:
+        return {server.id: server for server in servers(self.plan)}
+
+    def start(self, name: str, **changed: str) -> None:
+        """Start a server as the plan says; ``changed`` gives options another value, such as ``ctx_size="1024"``."""
+        run = command(self.plan, self.servers[name])
+        words = list(run.arguments)
+        for option, value in changed.items():
+            words[words.index(f"--{option.replace('_', '-')}") + 1] = value
+        if run.preset:
+            words += ["--models-preset", str(self.folder / "deploy" / run.preset)]
+        environment = clean_environment(**run.environment)
+        environment["LD_LIBRARY_PATH"] = os.environ.get("LD_LIBRARY_PATH", "")
+        with (self.folder / f"{name}.log").open("wb") as log:
+            self.processes[name] = subprocess.Popen(
+                [self.program, *words], cwd=self.folder, env=environment, stdout=log, stderr=log
+            )
+        self._wait(self.servers[name].port, name)
+
+    def stop(self, name: str) -> None:
+        process = self.processes.pop(name)
+        process.terminate()
+        process.wait(timeout=30)
+
+    def _wait(self, port: int, name: str) -> None:
+        from tests.render.test_running import ask  # noqa: PLC0415
+
+        assert ask(port, "/health") == {"status": "ok"}, (self.folder / f"{name}.log").read_text()
+
+    def stop_all(self) -> None:
+        for name in list(self.processes):
+            self.stop(name)
+
+
+@contextmanager
+def litellm_proxy(program: Path, made: Plan, folder: Path, key: str) -> Iterator[None]:
+    """The real gateway in front of the stack."""
+    from tests.render.test_running import ask  # noqa: PLC0415
+
+    words = ["--config", folder / "deploy/litellm/config.yaml", "--host", "127.0.0.1", "--port", made.gateway_port]
+    environment = clean_environment(LITELLM_MASTER_KEY=key, LITELLM_LOCAL_MODEL_COST_MAP="True")
+    with (folder / "gateway.log").open("w") as log:
+        process = subprocess.Popen(
+            [str(program), *map(str, words)], env=environment, stdout=log, stderr=log, cwd=folder
+        )
+    try:
+        started = time.monotonic()
+        assert ask(made.gateway_port, "/v1/models", key=key, seconds=120), time.monotonic() - started
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
