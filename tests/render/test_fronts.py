@@ -6,19 +6,20 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.render.conftest import PLACEHOLDERS, run, write
+from tests.render.conftest import PLACEHOLDERS, VALIDATORS, run, write
 from tests.render.plans import PLANS, services_stack, single_24gb
 
 from stackplan.render import render_plan
 from stackplan.render.overlays import compose_files
 
-SBIN = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+DEBIAN = VALIDATORS / "debian/usr"
+PLACES = f"{DEBIAN}/bin:{DEBIAN}/sbin:{os.environ['PATH']}:/usr/sbin:/sbin"
 
 
 def program(name: str) -> str:
-    found = shutil.which(name, path=SBIN)
+    found = shutil.which(name, path=PLACES)
     if found is None:
-        pytest.skip(f"no {name} here: its files are checked by hand-written rules only")
+        pytest.skip(f"no {name} here, and scripts/debian-validators found none: hand-written rules only")
     return found
 
 
