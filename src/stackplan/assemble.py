@@ -9,21 +9,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from stackplan.assess import HostAssessor
-from stackplan.catalog import Artifact, Catalog, Engine, Model
+from stackplan.catalog import Catalog, Engine, Model
 from stackplan.choose import Chosen
 from stackplan.configuration import Configuration
+from stackplan.deployed import Deployed, planned_artifacts, used_bytes
 from stackplan.eligibility import Refusal
 from stackplan.hardware import Host
 from stackplan.needs import RoleNeed
-from stackplan.options import Deployable, swap_group
+from stackplan.options import swap_group
 from stackplan.plan import (
     SCHEMA,
     CatalogStamp,
     Instance,
     ObjectiveLevel,
     Plan,
-    PlannedArtifact,
-    PlannedDemand,
     PlannedEngine,
     PlannedHost,
     PoolBudget,
@@ -31,11 +30,11 @@ from stackplan.plan import (
     ServedRole,
     Unserved,
 )
-from stackplan.problem import Candidate, Choice, Problem, Take
+from stackplan.problem import Choice, Problem
 from stackplan.rating import Rating
-from stackplan.serving import Estimate, Unestimable
+from stackplan.saving import with_saved_prompts
+from stackplan.serving import Unestimable
 from stackplan.solve.highs import SOLVER
-from stackplan.solve.usage import pool_bytes
 
 ESTIMATOR = "stackplan 1 (llama.cpp b11434)"
 _TIER_ORDER = {"hot": 0, "warm": 1, "cold": 2}
@@ -55,27 +54,10 @@ class Frame:
     refusals: tuple[Refusal, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Deployed:
-    """A deployed candidate with its needs and what it exactly takes."""
-
-    name: str
-    deployable: Deployable
-    needs: tuple[RoleNeed, ...]
-    estimate: Estimate
-
-    @property
-    def configuration(self) -> Configuration:
-        return self.deployable.configuration
-
-    @property
-    def slots(self) -> int:
-        return sum(need.slots for need in self.needs)
-
-
 def assemble(chosen: Chosen, choice: Choice, frame: Frame, assessor: HostAssessor, rating: Rating) -> Plan:
     """The plan of a choice. Raises RuntimeError when exact estimates break a budget, which is a bug."""
-    deployed = _deployed(chosen, choice, frame, assessor)
+    chosen_ones = _deployed(chosen, choice, frame, assessor)
+    deployed = with_saved_prompts(chosen_ones, assessor, chosen.problem, frame.catalog)
     ids = _instance_ids(deployed)
     instances = tuple(_instance(one, ids[one.name], assessor) for one in deployed)
     host = _planned_host(assessor.host, deployed, assessor, chosen.problem)
@@ -88,7 +70,7 @@ def assemble(chosen: Chosen, choice: Choice, frame: Frame, assessor: HostAssesso
         catalog=CatalogStamp(frame.catalog.date, frame.catalog.digest),
         host=host,
         engines=_engines(deployed, frame.catalog),
-        artifacts=_artifacts(deployed, frame.catalog),
+        artifacts=planned_artifacts(deployed, frame.catalog),
         instances=instances,
         roles=tuple(_roles(deployed, ids, frame, rating)),
         unserved=tuple(_unserved(frame, choice)),
@@ -99,7 +81,7 @@ def assemble(chosen: Chosen, choice: Choice, frame: Frame, assessor: HostAssesso
     )
 
 
-def _deployed(chosen: Chosen, choice: Choice, frame: Frame, assessor: HostAssessor) -> list[_Deployed]:
+def _deployed(chosen: Chosen, choice: Choice, frame: Frame, assessor: HostAssessor) -> list[Deployed]:
     by_candidate: dict[str, list[RoleNeed]] = {}
     for need in frame.needs:
         if need.id in choice.assignment:
@@ -110,11 +92,11 @@ def _deployed(chosen: Chosen, choice: Choice, frame: Frame, assessor: HostAssess
         estimate = assessor.estimate(deployable.configuration, sum(need.slots for need in needs))
         if isinstance(estimate, Unestimable):
             raise RuntimeError(f"{name} was offered but cannot be estimated: {estimate.detail}")
-        found.append(_Deployed(name, deployable, tuple(needs), estimate))
+        found.append(Deployed(name, deployable, tuple(needs), estimate, estimate.total_bytes))
     return sorted(found, key=lambda one: (_TIER_ORDER[one.deployable.tier], frame.needs.index(one.needs[0])))
 
 
-def _instance_ids(deployed: list[_Deployed]) -> dict[str, str]:
+def _instance_ids(deployed: list[Deployed]) -> dict[str, str]:
     times = Counter(one.configuration.model.id for one in deployed)
     return {
         one.name: one.configuration.model.id
@@ -124,7 +106,7 @@ def _instance_ids(deployed: list[_Deployed]) -> dict[str, str]:
     }
 
 
-def _instance(one: _Deployed, instance_id: str, assessor: HostAssessor) -> Instance:
+def _instance(one: Deployed, instance_id: str, assessor: HostAssessor) -> Instance:
     configuration, tier = one.configuration, one.deployable.tier
     serving = configuration.serving(one.slots)
     return Instance(
@@ -141,7 +123,7 @@ def _instance(one: _Deployed, instance_id: str, assessor: HostAssessor) -> Insta
         placement=configuration.placement,
         port=one.needs[0].port,
         mode=configuration.mode,
-        demand=_demands(one, assessor),
+        demand=one.demands(assessor),
         disk_bytes=configuration.disk_bytes,
         speed=one.deployable.speed,
         basis=one.estimate.basis,
@@ -168,44 +150,16 @@ def _told(configuration: Configuration) -> dict[str, Any]:
     }
 
 
-def _demands(one: _Deployed, assessor: HostAssessor) -> tuple[PlannedDemand, ...]:
-    return tuple(
-        PlannedDemand(
-            pool=pool,
-            weights_bytes=sum(demand.weights_bytes for demand in demands),
-            kv_bytes=sum(demand.kv_bytes for demand in demands),
-            state_bytes=sum(demand.state_bytes for demand in demands),
-            compute_bytes=sum(demand.compute_bytes for demand in demands),
-            output_bytes=sum(demand.output_bytes for demand in demands),
-            overhead_bytes=sum(demand.overhead_bytes for demand in demands),
-            total_bytes=sum(demand.total_bytes for demand in demands),
-        )
-        for pool, demands in sorted(assessor.by_pool(one.estimate).items())
-    )
-
-
-def _planned_host(host: Host, deployed: list[_Deployed], assessor: HostAssessor, problem: Problem) -> PlannedHost:
-    exact = [_exact_candidate(one, assessor) for one in deployed]
+def _planned_host(host: Host, deployed: list[Deployed], assessor: HostAssessor, problem: Problem) -> PlannedHost:
     pools = []
     for pool in host.pools:
-        used = pool_bytes(problem, exact, {candidate.id: 0 for candidate in exact}, pool.id)
+        used = used_bytes(deployed, assessor, problem, pool.id)
         if used > pool.budget_bytes:
             raise RuntimeError(f"the plan takes {used} bytes of {pool.id}, whose budget is {pool.budget_bytes}")
         pools.append(
             PoolBudget(pool.id, pool.kind, pool.capacity_bytes, pool.reserved, pool.budget_bytes, used_bytes=used)
         )
     return PlannedHost(host.id, host.name, fingerprint(host), host, tuple(pools))
-
-
-def _exact_candidate(one: _Deployed, assessor: HostAssessor) -> Candidate:
-    """The candidate with exact bytes for its slots, in the shape that `pool_bytes` judges."""
-    taken = assessor.taken(one.estimate)
-    takes = tuple(
-        Take(take.pool, take.fixed_bytes + take.per_slot_bytes, 0, take.kept_bytes)
-        for take in taken.for_tier(one.deployable.tier, assessor.host)
-    )
-    group = swap_group(one.configuration) if one.deployable.tier == "warm" else ""
-    return Candidate(one.name, one.name, one.deployable.tier, takes, (), group)
 
 
 def fingerprint(host: Host) -> str:
@@ -215,7 +169,7 @@ def fingerprint(host: Host) -> str:
     return hashlib.sha256(repr((facts, sizes)).encode()).hexdigest()[:16]
 
 
-def _engines(deployed: list[_Deployed], catalog: Catalog) -> tuple[PlannedEngine, ...]:
+def _engines(deployed: list[Deployed], catalog: Catalog) -> tuple[PlannedEngine, ...]:
     used = sorted({one.configuration.engine for one in deployed})
     return tuple(_engine(catalog.engine(name)) for name in used)
 
@@ -224,41 +178,12 @@ def _engine(engine: Engine) -> PlannedEngine:
     return PlannedEngine(engine.id, engine.title, engine.version, engine.container_port, dict(engine.images))
 
 
-def _artifacts(deployed: list[_Deployed], catalog: Catalog) -> tuple[PlannedArtifact, ...]:
-    used = {one.configuration.artifact.id: (one.configuration.artifact, one.configuration.model) for one in deployed}
-    aheads = [one.configuration.ahead for one in deployed if one.configuration.ahead]
-    drafts = {each.draft.id: (each.draft, each.draft_model) for each in aheads if each.draft and each.draft_model}
-    every = drafts | used
-    return tuple(_artifact(file, catalog.model(model.id)) for _, (file, model) in sorted(every.items()))
-
-
-def _artifact(artifact: Artifact, model: Model) -> PlannedArtifact:
-    return PlannedArtifact(
-        id=artifact.id,
-        model=model.id,
-        format=artifact.format,
-        quantisation=artifact.quantisation,
-        repository="" if artifact.format == "ollama" else artifact.repository,
-        files=artifact.files,
-        file_bytes=artifact.file_bytes,
-        size_basis=artifact.size_basis,
-        licence=model.licence.id,
-        gated=model.licence.gated,
-        commercial=model.licence.commercial,
-        revision=artifact.revision,
-        sha256=artifact.sha256,
-        ollama_tag=artifact.repository if artifact.format == "ollama" else "",
-        projector_file=artifact.projector_file,
-        projector_bytes=artifact.projector_bytes,
-    )
-
-
-def _roles(deployed: list[_Deployed], ids: dict[str, str], frame: Frame, rating: Rating) -> list[ServedRole]:
+def _roles(deployed: list[Deployed], ids: dict[str, str], frame: Frame, rating: Rating) -> list[ServedRole]:
     serving = {need.id: one for one in deployed for need in one.needs}
     return [_role(need, serving[need.id], ids, rating) for need in frame.needs if need.id in serving]
 
 
-def _role(need: RoleNeed, one: _Deployed, ids: dict[str, str], rating: Rating) -> ServedRole:
+def _role(need: RoleNeed, one: Deployed, ids: dict[str, str], rating: Rating) -> ServedRole:
     tier, speed = one.deployable.tier, one.deployable.speed
     return ServedRole(
         role=need.id,
@@ -269,7 +194,7 @@ def _role(need: RoleNeed, one: _Deployed, ids: dict[str, str], rating: Rating) -
         slots=need.slots,
         mode=need.role.mode,
         thinking=_thinking(need, one.configuration.model),
-        utility=rating.utility(need, one.configuration, speed, tier, one.estimate.total_bytes),
+        utility=rating.utility(need, one.configuration, speed, tier, one.judged_bytes),
         pool=need.pool,
         inputs=need.role.inputs,
     )

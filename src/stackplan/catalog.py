@@ -151,6 +151,8 @@ class Engine:
 
     ``images`` maps a backend to a pinned image, ``health_check`` is a command that exists in it. ``accelerations`` are
     the ways to propose tokens that stackplan can tell it: "draft" (a second model), "mtp" (a prediction head).
+    ``prompt_cache_bytes`` and ``context_checkpoints`` (per slot) are what it saves of prompts in host memory unless
+    told otherwise; 0 where it saves nothing, or cannot be told.
     """
 
     id: str
@@ -166,6 +168,8 @@ class Engine:
     source: str = ""
     date: str = ""
     accelerations: tuple[str, ...] = ()
+    prompt_cache_bytes: int = 0
+    context_checkpoints: int = 0
 
 
 @dataclass(frozen=True, slots=True)

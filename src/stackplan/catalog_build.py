@@ -17,7 +17,6 @@ from stackplan.catalog_schema import (
     DYNAMIC_PREFIX,
     MODE_OF_KIND,
     ArtifactRecord,
-    EngineRecord,
     FamilyFile,
     ModelRecord,
     RoleRecord,
@@ -34,6 +33,7 @@ from stackplan.catalog_sizes import (
     stretch,
 )
 from stackplan.catalog_yaml import HINT, CatalogRecords, Located
+from stackplan.engine_schema import EngineRecord
 from stackplan.hardware import Basis
 from stackplan.strict_yaml import read_yaml
 from stackplan.yaml_schema import checked

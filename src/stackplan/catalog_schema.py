@@ -275,29 +275,3 @@ class FamilyFile(Record):
     family: Identifier
     about: Note = ""
     models: Annotated[list[ModelRecord], Field(min_length=1)]
-
-
-class EngineRecord(Record):
-    """A program that serves artifacts. ``images`` maps a backend to a pinned image."""
-
-    id: Identifier
-    title: Text
-    formats: Annotated[list[Format], Field(min_length=1)]
-    modes: Annotated[list[Mode], Field(min_length=1)]
-    backends: Annotated[list[Identifier], Field(min_length=1)]
-    images: dict[Identifier, Reference] = {}
-    version: Text
-    container_port: Annotated[int, Field(ge=1, le=65535)]
-    health_check: list[Text] = []
-    start_period_seconds: Annotated[int, Field(ge=0, le=3600)] = 60
-    reads_split_files: bool = True
-    accelerations: list[Literal["draft", "mtp"]] = []
-    source: Text
-    date: Month
-    notes: Note = ""
-
-
-class EnginesFile(Record):
-    """``catalog/engines.yaml``."""
-
-    engines: Annotated[list[EngineRecord], Field(min_length=1)]

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from stackplan.catalog_files import CatalogFile
-from stackplan.catalog_schema import EngineRecord, EnginesFile, FamilyFile, ModelRecord, RoleRecord, RolesFile
+from stackplan.catalog_schema import FamilyFile, ModelRecord, RoleRecord, RolesFile
+from stackplan.engine_schema import EngineRecord, EnginesFile
 from stackplan.errors import UserError
 from stackplan.strict_yaml import Document, FieldPath, parse_yaml
 from stackplan.yaml_schema import checked
