@@ -23,14 +23,14 @@ RANKS = {
         """
         __init__ units errors remote remote_schema runtime
         architecture bundled catalog_schema contexts hardware problem stack strict_yaml
-        backends catalog catalog_files deploy device_catalog gguf host_difference host_json profile_schema quality_tables reservations serving yaml_schema
+        backends catalog catalog_files deploy device_catalog engine_schema gguf host_difference host_json profile_schema quality_tables reservations serving taken yaml_schema
         catalog_codec configuration declared_host device_catalog_schema estimate idle_host measurement needs placements plan quality quantisation solve speed_index stack_schema utility
-        assess fallbacks calibration catalog_yaml device_catalog_yaml eligibility judgement_schema lock measurement_lines render settings stack_yaml utility_terms
+        assess bare fallbacks calibration catalog_yaml device_catalog_yaml eligibility judgement_schema lock measurement_lines render settings stack_yaml utility_terms
         afterwards calibration_store catalog_sizes curves detect device_profile diff dominated download drift judgement_yaml profile_yaml proposers rating reasons running
         bases catalog_build judgement_index profile verify
         bench catalog_index options
-        granted outlines
-        choose
+        deployed granted outlines
+        choose saving
         assemble
         pipeline
         alone counterfactual traded
@@ -58,7 +58,8 @@ SHARED = {
     },
     "render": {
         "compose_services", "devices", "documents", "endpoints", "images", "llama_options", "names", "native",
-        "ollama_environment", "overlays", "references", "routing", "servers", "service_arguments", "templates", "units",
+        "ollama_environment", "overlays", "references", "routing", "routing_policy", "servers", "service_arguments",
+        "templates", "units",
     },
     "views": {"bars", "colour", "host", "table"},
     "cli": {"__init__", "deployment", "estimate_source", "fetching", "measuring", "present", "terminal", "world"},
@@ -71,10 +72,10 @@ SPEAKING = {"rich", "typer"}
 # From needs to a plan nothing reads files, clock or environment: the same world gives the same bytes.
 PURE = {
     "afterwards", "alone", "architecture", "assemble", "assess", "bases", "calibration", "catalog", "choose",
-    "configuration", "contexts", "counterfactual", "curves", "diff", "dominated", "eligibility", "estimate",
-    "explain", "fallbacks", "fixes", "granted", "hardware", "measurement", "needs", "options", "outlines", "pipeline",
-    "placements", "plan", "problem", "proposers", "quality", "quantisation", "rating", "reasons", "remote", "runtime",
-    "serving", "traded", "utility", "utility_terms", "whatif",
+    "configuration", "contexts", "counterfactual", "curves", "deployed", "diff", "dominated", "eligibility",
+    "estimate", "explain", "fallbacks", "fixes", "granted", "hardware", "measurement", "needs", "options", "outlines",
+    "pipeline", "placements", "plan", "problem", "proposers", "quality", "quantisation", "rating", "reasons",
+    "remote", "runtime", "saving", "serving", "traded", "utility", "utility_terms", "whatif",
 }  # fmt: skip
 ASKING_A_PROGRAM = {"estimate.oracle"}  # runs llama.cpp's own estimator beside ours; no plan comes through it
 OF_THE_WORLD = {"os", "time", "datetime", "random", "secrets", "socket", "subprocess", "tempfile", "shutil", "glob"}

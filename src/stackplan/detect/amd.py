@@ -25,6 +25,10 @@ _APU_TARGETS = frozenset(
 )
 
 
+_LARGEST_USUAL_CARVE_OUT = 4 * GIB
+_SMALLEST_CARD = 1 * GIB
+
+
 @dataclass(frozen=True, slots=True)
 class _Node:
     """A GPU of the KFD topology."""
@@ -54,7 +58,7 @@ def _reading(world: World, card: DisplayDevice, node: _Node | None, system_bytes
     video = _size(world, card, "vram_total") or 0
     shared = min(_size(world, card, "gtt_total") or 0, system_bytes)
     target = node.target if node else None
-    integrated = _is_apu(node, video, shared)
+    integrated = _is_apu(world, card, node, video, shared)
     uses_shared = integrated and shared > video
     total = shared if uses_shared else video or (node.local_bytes if node else 0) or None
     used = _size(world, card, "gtt_used" if uses_shared else "vram_used")
@@ -85,14 +89,19 @@ def _size(world: World, card: DisplayDevice, name: str) -> int | None:
     return integer(world.read_text(f"{card.folder}/mem_info_{name}"))
 
 
-def _is_apu(node: _Node | None, video: int, shared: int) -> bool:
-    """By target; else a small carve-out beside a large GTT (Ollama's rule), unless KFD tells memory of its own.
+def _is_apu(world: World, card: DisplayDevice, node: _Node | None, video: int, shared: int) -> bool:
+    """By target; else by the maker of the video memory, which only a card has; else by a carve-out beside GTT.
 
-    KFD's ``local_mem_size`` is 0 for an APU, but newer kernels write 0 for every card, so it proves nothing alone.
+    KFD's ``local_mem_size`` is 0 for an APU, but newer kernels write 0 for every card, so it proves nothing alone. A
+    target that no list knows is an APU's only with the smallest carve-outs: cards have 2 GiB and more.
     """
     if node is not None and (node.is_apu or node.local_bytes):
         return node.is_apu
-    return video <= 4 * GIB and shared >= 8 * GIB and shared >= 4 * video
+    maker = (world.read_text(f"{card.folder}/mem_info_vram_vendor") or "unknown").strip()
+    if maker != "unknown":
+        return False
+    largest = _SMALLEST_CARD if node is not None and node.target else _LARGEST_USUAL_CARVE_OUT
+    return video <= largest and shared >= 8 * GIB and shared >= 4 * video
 
 
 def _generic_name(target: str | None, integrated: bool) -> str:

@@ -71,7 +71,7 @@ def host_of(
 def _all_readings(world: World, memory: HostMemory) -> list[GpuReading]:
     if world.system == "linux":
         return [*nvidia_devices(world), *amd_devices(world, memory.physical_bytes), *intel_devices(world)]
-    return [*nvidia_devices(world), *windows_devices(world), *apple_devices(world)]
+    return [*nvidia_devices(world), *windows_devices(world, memory.physical_bytes), *apple_devices(world)]
 
 
 def usable_readings(readings: list[GpuReading]) -> tuple[list[GpuReading], list[str]]:
@@ -104,7 +104,7 @@ def _devices(
     host_pool = ram_pool(memory)
     for number, found in enumerate(readings):
         name = f"gpu{number}"
-        reading = replace(found, capacities=capacities(world, found, found.total_bytes or 0))
+        reading = replace(found, capacities=capacities(world, found, found.total_bytes or 0) or found.capacities)
         facts = catalog_facts(catalog, reading, memory.physical_bytes)
         if reading.memory_model is MemoryModel.SHARED:
             host_pool = unified_pool(reading, memory)

@@ -57,8 +57,10 @@ def _memory_limit(world: World, folder: str) -> MemoryLimit | None:
     version2 = [integer(world.read_text(f"{folder}/{name}")) for name in ("memory.max", "memory.high")]
     limits = [limit for limit in version2 if limit is not None]
     version1 = integer(world.read_text(f"{folder}/memory.limit_in_bytes"))
-    if version1 is not None and version1 < _UNLIMITED:
-        limits.append(version1)
+    # Version 1 also tells the tightest limit of ancestors that a container does not see.
+    above = integer(_statistics(world, folder).get("hierarchical_memory_limit")) if version1 is not None else None
+    limits += [limit for limit in (version1, above) if limit is not None and limit < _UNLIMITED]
+    limits = [limit for limit in limits if limit > 0]
     if not limits:
         return None
     usage = integer(world.read_text(f"{folder}/memory.current"))
@@ -71,13 +73,14 @@ def _memory_limit(world: World, folder: str) -> MemoryLimit | None:
 
 def _page_cache(world: World, folder: str) -> int:
     """File pages on the kernel's lists; hierarchical totals where version 1 tells them."""
-    statistics = dict(
-        line.split()[:2]
-        for line in (world.read_text(f"{folder}/memory.stat") or "").splitlines()
-        if len(line.split()) == 2
-    )
+    statistics = _statistics(world, folder)
     prefix = "total_" if "total_inactive_file" in statistics else ""
     return sum(integer(statistics.get(f"{prefix}{name}_file")) or 0 for name in ("inactive", "active"))
+
+
+def _statistics(world: World, folder: str) -> dict[str, str]:
+    lines = [line.split() for line in (world.read_text(f"{folder}/memory.stat") or "").splitlines()]
+    return {words[0]: words[1] for words in lines if len(words) == 2}
 
 
 def _quota(world: World, folder: str) -> float | None:

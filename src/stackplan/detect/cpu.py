@@ -112,7 +112,7 @@ def _windows_model(world: World) -> str:
 
 def _darwin(world: World) -> Cpu:
     rows = sysctl(world)
-    sets = ["neon"] if world.machine == "arm64" else []
+    sets = ["neon"] if world.machine == "arm64" or rows.get("hw.optional.arm64") == "1" else []
     sets += [name for key, name in _DARWIN_FEATURES.items() if rows.get(f"hw.optional.arm.{key}") == "1"]
     threads = integer(rows.get("hw.logicalcpu")) or len(world.affinity() or ()) or 1
     return Cpu(rows.get("machdep.cpu.brand_string", "CPU"), integer(rows.get("hw.physicalcpu")), threads, tuple(sets))

@@ -54,6 +54,7 @@ class GpuReading:
     integrated: bool = False
     slice_of: str = ""
     slice_profile: str = ""
+    parent_uuid: str = ""
     catalog_names: tuple[str, ...] = ()
     driver: str = ""
     holders: tuple[Holder, ...] = ()

@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 import subprocess  # vendor programs by name, never through a shell
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from stackplan.detect.world import (
     COMMAND_TIMEOUT_SECONDS,
     ENVIRONMENT_NAMES,
     MAX_TEXT_BYTES,
+    PYTHON,
     CommandResult,
     DiskUsage,
     MemoryCounters,
@@ -62,8 +64,8 @@ class LiveWorld:
 
     def run(self, command: tuple[str, ...]) -> CommandResult:
         """`World.run`; the program and its children are killed at the limit."""
-        program = shutil.which(command[0])
-        if program is None:
+        program = sys.executable if command[0] == PYTHON else shutil.which(command[0])
+        if not program:
             return ABSENT
         if program in self._hung:
             return CommandResult("timeout", 124)

@@ -1,4 +1,4 @@
-"""Numbers out of text that drivers and kernels write; None where there is none."""
+"""Numbers and names out of text that drivers and kernels write; None where there is none."""
 
 import re
 
@@ -7,6 +7,11 @@ _LARGEST_ID = 8191
 _MOST_RANGES = 512
 
 _INTEGER = re.compile(r"\s*(\d{1,20})\b")
+
+
+def printable(text: str) -> str:
+    """``text`` on one line, without characters that a terminal obeys."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def integer(text: str | None) -> int | None:

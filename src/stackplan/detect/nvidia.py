@@ -28,12 +28,16 @@ _CORES_PER_MULTIPROCESSOR = {
     "12": 128,
 }
 
-# Parts whose memory is the system's, by the exact name their drivers use. Only these: a lost card or a MIG parent also
-# says "Not Supported" and is not unified (gpustat#PR179). GB10 and Jetson do not report, N1X reports too little.
-_UNIFIED_NAMES = frozenset(
-    {"NVIDIA GB10", "NVIDIA N1X", "Orin (nvgpu)", "Thor (nvgpu)", "NVIDIA Thor", "Xavier (nvgpu)"}
-)
+# Parts whose memory is the system's: by compute capability, which no card has (CUDA GPUs: Xavier, Orin, Thor, GB10,
+# N1X), or by a whole word of the driver's name where the capability is not told ("NVIDIA GB10", "Thor",
+# "Orin (nvgpu)", "NVIDIA RTX Spark N1X"). Only these: a lost card or a MIG parent also says "Not Supported" and is not
+# unified (gpustat#PR179). GB10 and Jetson do not report, N1X reports its carve-out only (unsloth#11208).
+_UNIFIED_CAPABILITIES = frozenset({"5.3", "6.2", "7.2", "8.7", "10.1", "11.0", "12.1"})
+_UNIFIED_WORDS = frozenset({"GB10", "N1X", "N1", "Thor", "Orin", "Xavier", "nvgpu"})
+# Cards whose memory is part of the system's (NUMA nodes of Grace) and that may not report it (aprender#PR2034).
+_COHERENT_WORDS = frozenset({"GH200", "GB200", "GB300"})
 
+_WORD = re.compile(r"[A-Za-z0-9]+")
 _PROFILE = re.compile(r"\bMIG (\S+)$")
 
 
@@ -41,6 +45,7 @@ def nvidia_devices(world: World) -> list[GpuReading]:
     """Every NVIDIA device or MIG slice that this process may see."""
     board = tegra_board(world)
     answers = world.nvml() or {}
+    # A library that answers with an empty list while nvidia-smi shows cards is the wrong library (WSL2).
     rows = answers.get("devices") or smi_rows(world)
     driver = answers.get("driver_version") or ""
     readings = [reading for row in rows for reading in _readings(row, driver, board)]
@@ -101,6 +106,7 @@ def _slice(card: GpuReading, part: dict[str, Any]) -> GpuReading:
         card,
         name=name,
         uuid=part.get("uuid") or "",
+        parent_uuid=card.uuid,
         memory_model=MemoryModel.DEDICATED if total else MemoryModel.UNKNOWN,
         total_bytes=total,
         free_bytes=memory.get("free") if total else None,
@@ -115,9 +121,11 @@ def _slice(card: GpuReading, part: dict[str, Any]) -> GpuReading:
 
 
 def _is_unified(row: dict[str, Any], board: Board | None) -> bool:
-    name = row.get("name") or ""
+    words = set(_WORD.findall(row.get("name") or ""))
     told = bool((row.get("memory") or {}).get("total"))
-    return bool(row.get("integrated")) or name in _UNIFIED_NAMES or (board is not None and not told)
+    if row.get("integrated") or row.get("compute_capability") in _UNIFIED_CAPABILITIES or words & _UNIFIED_WORDS:
+        return True
+    return not told and (board is not None or bool(words & _COHERENT_WORDS))
 
 
 def _unified(card: GpuReading, board: Board | None) -> GpuReading:

@@ -28,6 +28,7 @@ _FULL = (
 _PROGRAMS = ("nvidia-smi", "/usr/lib/wsl/lib/nvidia-smi")
 _CARD = re.compile(r"GPU (\d+): (.+?) \(UUID: (GPU-[^)\s]+)\)")
 _SLICE = re.compile(r"\s+MIG (\S+)\s+Device\s+(\d+):\s+\(UUID: (MIG-[^)\s]+)\)")
+_LOST = re.compile(r"Unable to determine the device handle for [Gg][Pp][Uu][^:]*[0-9A-Fa-f:.]*:([^:]*)$")
 _TABLE_CARD = re.compile(
     r"\|\s+(\d{1,3})\s{1,3}(\S.*?)\s+(?:On|Off|N/A|WDDM|TCC|MCDM)\s*\|\s*(\S+)\s+(On|Off|N/A)\s*\|"
 )
@@ -106,6 +107,8 @@ def parse_query(text: str) -> list[dict[str, Any]]:
         cells = [cell.strip() for cell in line.split(",")]
         if len(cells) == len(header):
             rows.append(_query_row(dict(zip(header, cells, strict=True)), position))
+        elif lost := _LOST.match(line):
+            rows.append(_row(index=position, error=lost[1].strip(" .") or "unknown error"))
     return rows
 
 

@@ -4,12 +4,13 @@ import gzip
 import io
 import json
 import tarfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from stackplan.detect.memory_modules import MemoryModule
+from stackplan.detect.numbers import printable
 from stackplan.detect.recording import FILES_FOLDER, FORMAT, FORMAT_VERSION, PROBE_NAME
 from stackplan.detect.world import ABSENT, MAX_TEXT_BYTES, CommandResult, DiskUsage, MemoryCounters
 from stackplan.errors import UserError
@@ -18,6 +19,8 @@ MAX_ARCHIVE_BYTES = 16 * 1024 * 1024
 MAX_UNPACKED_BYTES = 64 * 1024 * 1024
 MAX_MEMBERS = 20_000
 MAX_PROBE_BYTES = 8 * 1024 * 1024
+# Nothing that detection lists lies deeper than ten folders.
+_DEEPEST = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class ReplayWorld:
     processors: tuple[int, ...] | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     mount: str = "/"
+    _folders: dict[str, set[str]] = field(default_factory=dict)
 
     def read_text(self, path: str) -> str | None:
         """`World.read_text`."""
@@ -43,9 +47,9 @@ class ReplayWorld:
 
     def list(self, path: str) -> tuple[str, ...]:
         """`World.list`; names of recorded files below ``path`` count as listed."""
-        start = path.rstrip("/") + "/"
-        below = {name[len(start) :].split("/")[0] for name in self.files if name.startswith(start)}
-        return tuple(sorted(below | set(self.lists.get(path, ()))))
+        if not self._folders and self.files:
+            self._folders.update(_folders(self.files))
+        return tuple(sorted(self._folders.get(path.rstrip("/"), set()) | set(self.lists.get(path, ()))))
 
     def run(self, command: tuple[str, ...]) -> CommandResult:
         """`World.run`."""
@@ -53,8 +57,8 @@ class ReplayWorld:
         if recorded is not None:
             return recorded
         # A recording that was put together by hand may hold the same question with other fields or fewer names.
-        alike = (result for other, result in self.commands.items() if _question(other) == _question(command))
-        return next(alike, ABSENT)
+        alike = ((other, result) for other, result in self.commands.items() if _question(other) == _question(command))
+        return next((_with_header(other, result) for other, result in alike), ABSENT)
 
     def nvml(self) -> dict[str, Any] | None:
         """`World.nvml`."""
@@ -85,10 +89,28 @@ class ReplayWorld:
         return self.mount
 
 
+def _folders(paths: Iterable[str]) -> dict[str, set[str]]:
+    """What every folder holds: made once, because a hostile recording has many files in many folders."""
+    found: dict[str, set[str]] = {}
+    for path in paths:
+        parts = path.split("/")[:_DEEPEST]
+        for depth in range(1, len(parts)):
+            found.setdefault("/".join(parts[:depth]), set()).add(parts[depth])
+    return found
+
+
 def _question(command: tuple[str, ...]) -> tuple[str, str]:
     """Program and option without its value: any ``nvidia-smi --query-gpu=...`` answers any other."""
     option = command[1].split("=")[0] if len(command) > 1 and command[1].startswith("-") else ""
     return command[0], option
+
+
+def _with_header(command: tuple[str, ...], result: CommandResult) -> CommandResult:
+    """A query that was recorded without its header gets the one that it asked for."""
+    fields = next((word.split("=", 1)[1] for word in command if word.startswith("--query-gpu=")), "")
+    if not fields or not any(word.startswith("--format=") and "noheader" in word for word in command):
+        return result
+    return replace(result, stdout=f"{fields}\n{result.stdout}")
 
 
 def read_probe(path: Path) -> ReplayWorld:
@@ -138,10 +160,10 @@ def _keep(path: Path, archive: tarfile.TarFile, entry: tarfile.TarInfo, found: d
         raise _unsound(path, f"holds {name[:80]!r}, which no recording holds")
     content = archive.extractfile(entry)
     if entry.size > bound or content is None:
-        raise _unsound(path, f"{name[:80]} is larger than {bound} bytes")
+        raise _unsound(path, f"{name[:80]!r} is larger than {bound} bytes")
     data = content.read(bound + 1)
     if len(data) != entry.size:
-        raise _unsound(path, f"{name[:80]} is cut short")
+        raise _unsound(path, f"{name[:80]!r} is cut short")
     found[name] = data
 
 
@@ -190,7 +212,7 @@ def _probe(path: Path, data: bytes | None, schema: Any) -> Any:
         return schema.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        field_name = ".".join(map(str, first["loc"]))[:200]
+        field_name = printable(".".join(map(str, first["loc"]))[:200])
         raise _unsound(path, f"{PROBE_NAME}: {field_name}: {first['msg']}") from None
 
 

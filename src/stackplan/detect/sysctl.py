@@ -10,6 +10,7 @@ _NAMES = (
     "machdep.cpu.brand_string",
     "kern.osproductversion",
     "iogpu.wired_limit_mb",
+    "hw.optional.arm64",
     "hw.optional.arm.FEAT_DotProd",
     "hw.optional.arm.FEAT_I8MM",
     "hw.optional.arm.FEAT_BF16",

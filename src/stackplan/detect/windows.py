@@ -6,13 +6,14 @@ no PCI bus and are no GPU. NVIDIA's cards are told by NVIDIA's own library.
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 from stackplan.backends import backend_of
 from stackplan.detect.gpu import GpuReading, MemoryModel
 from stackplan.detect.pci import CANNOT_COMPUTE, cannot_compute
 from stackplan.detect.world import World
-from stackplan.hardware import Backend
+from stackplan.hardware import Backend, BackendCapacity, Basis
 from stackplan.units import GIB, MIB
 
 _CLASS = r"HKLM\SYSTEM\CurrentControlSet\Control\Class\{4d36e968-e325-11ce-bfc1-08002be10318}"
@@ -24,18 +25,22 @@ _VALUE = re.compile(r"\s+(\S.*?)\s{2,}REG_[A-Z_]+\s{2,}(.*)")
 _PCI = re.compile(r"PCI\\VEN_([0-9A-F]{4})&DEV_([0-9A-F]{4})", re.IGNORECASE)
 _VENDORS = {"1002": "amd", "8086": "intel", "10de": "nvidia"}
 
+# "AMD Radeon(TM) Graphics", "Radeon 780M Graphics", "Radeon(TM) 8060S Graphics", "Radeon(TM) RX Vega 11 Graphics":
+# whatever carve-out the firmware gives them.
+_AMD_INTEGRATED = re.compile(r"\bRadeon(?:\(TM\))?(?: RX)?(?: Vega \d{1,2}| \d{3,4}[MS])? Graphics$")
+
 # The largest MiB-aligned number that fits 32 bits: WMI's way to write "more than I can say".
 _SATURATED = 4293918720
 # Below this a PCI adapter without a discrete memory size is taken for integrated graphics.
 _SMALL = 2 * GIB + 512 * MIB
 
 
-def windows_devices(world: World) -> list[GpuReading]:
-    """AMD and Intel adapters; NVIDIA's come from its library."""
+def windows_devices(world: World, system_bytes: int) -> list[GpuReading]:
+    """AMD and Intel adapters; NVIDIA's come from its library. ``system_bytes`` is the system's memory."""
     if world.system != "windows":
         return []
     rows = parse_registry(world.run(REGISTRY).stdout) or parse_wmi(world.run(WMI).stdout)
-    return [_reading(row) for row in rows if _VENDORS.get(row["vendor_id"]) in ("amd", "intel")]
+    return [_reading(row, system_bytes) for row in rows if _VENDORS.get(row["vendor_id"]) in ("amd", "intel")]
 
 
 def parse_registry(text: str) -> list[dict[str, Any]]:
@@ -74,7 +79,7 @@ def _row(name: str, place: re.Match[str], size: int | None) -> dict[str, Any]:
     return {"name": name, "vendor_id": place[1].lower(), "device_id": place[2].lower(), "bytes": size}
 
 
-def _reading(row: dict[str, Any]) -> GpuReading:
+def _reading(row: dict[str, Any], system_bytes: int) -> GpuReading:
     vendor, size = _VENDORS[row["vendor_id"]], row["bytes"]
     pci_id = f"{row['vendor_id']}:{row['device_id']}"
     if cannot_compute(pci_id):
@@ -82,22 +87,21 @@ def _reading(row: dict[str, Any]) -> GpuReading:
             vendor, row["name"], Backend.VULKAN, MemoryModel.UNKNOWN, integrated=True, notes=(CANNOT_COMPUTE,)
         )
     integrated = _is_integrated(vendor, row["name"], size)
-    known = size is not None and not integrated
-    model = MemoryModel.SHARED if integrated else MemoryModel.DEDICATED if known else MemoryModel.UNKNOWN
-    return GpuReading(
-        vendor=vendor,
-        name=row["name"],
-        backend=backend_of(vendor, integrated=integrated, compute_capability=None),
-        memory_model=model,
-        total_bytes=size if known else None,
-        pci_id=pci_id,
-        integrated=integrated,
-        notes=() if known or integrated else ("Windows says at least 4 GB; the driver's registry entry is missing",),
-    )
+    backend = backend_of(vendor, integrated=integrated, compute_capability=None)
+    reading = GpuReading(vendor, row["name"], backend, MemoryModel.UNKNOWN, pci_id=pci_id, integrated=integrated)
+    lent = BackendCapacity(backend, system_bytes // 2, Basis.ASSUMED, "half of the memory, as Windows lends it")
+    if integrated and (size or 0) <= lent.bytes:
+        return replace(reading, memory_model=MemoryModel.SHARED, capacities=(lent,))
+    if size is not None:
+        return replace(reading, memory_model=MemoryModel.DEDICATED, total_bytes=size)
+    return replace(reading, notes=("Windows says at least 4 GB; the driver's registry entry is missing",))
 
 
 def _is_integrated(vendor: str, name: str, size: int | None) -> bool:
-    """Intel's HD, UHD and Iris lines and small carve-outs of AMD's generic name are integrated."""
+    """Intel's HD, UHD, Iris and Arc without a board's number, AMD's generic and mobile names are integrated."""
     if vendor == "intel":
-        return re.search(r"\b(HD|UHD|Iris)\b", name) is not None or (size is not None and size < _SMALL)
+        line = re.search(r"\b(HD|UHD|Iris)\b", name) or re.search(r"\bArc\b(?!.*\b(Pro|A\d{3}M?|B\d{3}M?)\b)", name)
+        return line is not None or (size is not None and size < _SMALL)
+    if _AMD_INTEGRATED.search(name):
+        return True
     return size is not None and size < _SMALL and name.endswith("Graphics")

@@ -12,6 +12,9 @@ from stackplan.detect.memory_modules import MemoryModule
 MAX_TEXT_BYTES = 1 << 20
 """No file or output that detection reads is longer."""
 
+PYTHON = "python"
+"""As the first word of a command: the interpreter that runs stackplan, wherever it lies."""
+
 COMMAND_TIMEOUT_SECONDS = 2.0
 """What a hung vendor program may cost."""
 
