@@ -35,6 +35,7 @@ def llama_options(plan: Plan, instance: Instance) -> Options:
         "batch-size": str(max(_DEFAULT_BATCH_TOKENS, instance.micro_batch_tokens)),
         "ubatch-size": str(instance.micro_batch_tokens),
         "cache-ram": str(instance.cache_ram_bytes // MIB),
+        "ctx-checkpoints": str(instance.context_checkpoints),
         **_mode(plan, instance),
         **_acceleration(plan, instance),
         **_experts(instance),
