@@ -4,14 +4,16 @@ Each `Drift` is one difference with the next step; an empty answer means that ev
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from stackplan.calibration import Calibration, calibration, over_estimate
 from stackplan.catalog import Artifact, Catalog, Model
 from stackplan.hardware import Host
 from stackplan.idle_host import idle_host
 from stackplan.lock import LOCK_NAME, Lock, LockedArtifact, locked
+from stackplan.measurement import Measurement
 from stackplan.plan import Plan
 from stackplan.reservations import HELD_BY_OTHERS
 from stackplan.units import format_bytes
@@ -97,6 +99,47 @@ def host_drift(plan: Plan, host: Host, *, running: bool) -> tuple[Drift, ...]:
             hint = "end what holds memory there, or plan again: stackplan apply"
             found.append(Drift("memory-held", planned.id, message, hint, PLAN_NAME))
     return tuple(found)
+
+
+def measurement_drift(plan: Plan, kept: Iterable[Measurement], host: Host) -> tuple[Drift, ...]:
+    """What was measured on ``host`` with the planned engine version and is worse than planned, and what was forgotten.
+
+    A faster or a thriftier instance breaks no promise and is not told.
+    """
+    every = tuple(kept)
+    names = {one.digest for one in every}
+    used = plan.measurements.used if plan.measurements else ()
+    hint = "plan again: stackplan apply"
+    gone = [
+        Drift(
+            "measurement-gone",
+            one.instance,
+            f"the speed of {one.instance} rests on a forgotten measurement",
+            hint,
+            PLAN_NAME,
+        )
+        for one in used
+        if one.digest not in names
+    ]
+    known = calibration(every, host, {engine.id: engine.version for engine in plan.engines})
+    return (*gone, *(_worse(plan, known) if known else ()))
+
+
+def _worse(plan: Plan, known: Calibration) -> Iterator[Drift]:
+    hint = "plan again: stackplan apply; see it with `stackplan bench`"
+    for instance in plan.instances:
+        one = known.of_instance(instance)
+        if one is None or one.headline is None or not known.same_version(one) or one.machine != known.machine:
+            continue
+        speed, median = instance.speed, one.headline.median
+        if speed is not None and median < speed.decode_low:
+            message = f"{instance.id} runs at {median:.1f} tokens/s, at least {speed.decode_low:.1f} were planned with"
+            yield Drift("measured-slower", instance.id, message, hint, PLAN_NAME)
+        if over := over_estimate(plan, instance, one.host_peak_bytes, one.device_peak_bytes):
+            message = (
+                f"{instance.id} took {format_bytes(over[0])} at its peak, {format_bytes(over[1])} were planned with"
+            )
+            yield Drift("measured-larger", instance.id, message, hint, PLAN_NAME)
 
 
 def upstream_drift(lock: Lock, newest: Mapping[str, LockedArtifact]) -> tuple[Drift, ...]:

@@ -9,10 +9,11 @@ from tests.render.plans import PLANS
 
 from stackplan.bundled import bundled_folder
 from stackplan.catalog_index import load_catalog
-from stackplan.drift import catalog_drift, files_drift, host_drift, lock_drift, upstream_drift
+from stackplan.drift import catalog_drift, files_drift, host_drift, lock_drift, measurement_drift, upstream_drift
 from stackplan.hardware import Basis, Reservation
 from stackplan.lock import LockedFile, locked
-from stackplan.plan import Plan
+from stackplan.measurement import Figure, Measurement, machine_of, placement_classes
+from stackplan.plan import Instance, Plan, PlannedMeasurements, UsedMeasurement
 from stackplan.reservations import HELD_BY_OTHERS
 from stackplan.units import GIB
 
@@ -92,6 +93,66 @@ def test_memory_is_told_exactly_when_the_plan_no_longer_fits(used_bytes: int, he
     host = holding(plan, held_bytes)
     told = {one.subject for one in host_drift(plan, host, running=False)}
     assert told == {pool.id for pool in host.pools if pool.budget_bytes < used_bytes}
+
+
+def measured(instance: Instance, **changes: object) -> Measurement:
+    """An instance of the plan as a bench on the planned machine finds it: as fast and as large as planned."""
+    machine, speed = PLAN.host.machine, instance.speed
+    assert speed is not None
+    rate = speed.decode_tokens_per_second
+    fields: dict[str, object] = {
+        "machine": machine_of(machine),
+        "devices": placement_classes(instance.placement, machine),
+        "engine": instance.engine,
+        "engine_version": PLAN.engine(instance.engine).version,
+        "artifact": instance.artifact,
+        "mode": instance.mode,
+        "context_tokens": instance.context_tokens,
+        "slots": instance.slots,
+        "kv_type": instance.kv_type,
+        "measured_at": "2026-11-21T08:00:00Z",
+        "repeats": 3,
+        "gpu_layers": instance.placement.gpu_layers,
+        "split": instance.placement.split if len(instance.placement.devices) > 1 else (),
+        "cpu_expert_layers": instance.placement.cpu_expert_layers,
+        "decode": Figure(rate, rate, rate),
+        "prompt": Figure(rate, rate, rate),
+        "device_peak_bytes": sum(demand.total_bytes for demand in instance.demand),
+    }
+    return Measurement(**(fields | changes))  # type: ignore[arg-type]
+
+
+def on_a_card() -> Instance:
+    return next(one for one in PLAN.instances if one.mode == "chat" and one.placement.devices)
+
+
+def test_what_was_measured_as_planned_or_better_is_no_drift() -> None:
+    fast = Figure(500.0, 499.0, 501.0)
+    for one in (measured(on_a_card()), measured(on_a_card(), decode=fast, device_peak_bytes=1)):
+        assert measurement_drift(PLAN, [one], PLAN.host.machine) == ()
+
+
+def test_what_was_measured_slower_or_larger_than_planned_is_told() -> None:
+    slow = Figure(1.5, 1.4, 1.6)
+    (slower,) = measurement_drift(PLAN, [measured(on_a_card(), decode=slow)], PLAN.host.machine)
+    assert (slower.kind, slower.subject) == ("measured-slower", on_a_card().id)
+    assert "1.5 tokens/s" in slower.message
+    larger = measurement_drift(PLAN, [measured(on_a_card(), device_peak_bytes=2**40)], PLAN.host.machine)
+    assert kinds(larger) == ["measured-larger"]
+
+
+def test_what_was_measured_elsewhere_or_with_another_engine_version_says_nothing_of_this_plan() -> None:
+    slow = Figure(1.5, 1.4, 1.6)
+    for change in ({"engine_version": "b1"}, {"machine": "f" * 16}, {"kv_type": "q4_0"}):
+        assert measurement_drift(PLAN, [measured(on_a_card(), decode=slow, **change)], PLAN.host.machine) == ()
+
+
+def test_a_plan_that_rests_on_a_forgotten_measurement_is_told() -> None:
+    one = measured(on_a_card())
+    used = UsedMeasurement(on_a_card().id, one.digest, "b1", True, True, one.measured_at)
+    rests = replace(PLAN, measurements=PlannedMeasurements(1, "0" * 16, (used,)))
+    assert measurement_drift(rests, [one], PLAN.host.machine) == ()
+    assert kinds(measurement_drift(rests, [], PLAN.host.machine)) == ["measurement-gone"]
 
 
 def catalog_lock():

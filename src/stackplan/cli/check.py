@@ -67,14 +67,14 @@ def _catalog(lock: "Lock", folder: Path | None, max_age: int) -> "list[Drift]":
 
 
 def _host(plan: "Plan", described: Path | None) -> "list[Drift]":
-    from stackplan.cli.deployment import described_host, is_up  # noqa: PLC0415
-    from stackplan.drift import host_drift  # noqa: PLC0415
+    from stackplan.cli.deployment import is_up  # noqa: PLC0415
+    from stackplan.cli.measuring import kept_measurements, this_host  # noqa: PLC0415
+    from stackplan.drift import host_drift, measurement_drift  # noqa: PLC0415
 
-    if described is not None:
-        return list(host_drift(plan, described_host(described), running=False))
-    from stackplan.detect import detect_host  # noqa: PLC0415
-
-    return list(host_drift(plan, detect_host(), running=is_up(plan)))
+    host = this_host(described)
+    running = described is None and is_up(plan)
+    measured = measurement_drift(plan, kept_measurements(), host)
+    return [*host_drift(plan, host, running=running), *measured]
 
 
 def _upstream(lock: "Lock") -> "list[Drift]":
