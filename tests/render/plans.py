@@ -166,6 +166,7 @@ def role(name: str, of: Instance, **more: object) -> ServedRole:
         "slots": of.slots,
         "mode": of.mode,
         "thinking": "any",
+        "inputs": ("text", "image") if of.vision else ("text",),
         "utility": Utility(80.0, (UtilityTerm("quality", 80.0, Basis.PUBLISHED),)),
     }
     return ServedRole(**(fields | more))  # type: ignore[arg-type]

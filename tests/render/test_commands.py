@@ -101,6 +101,18 @@ def test_route_says_where_and_why(saved: Path) -> None:
     assert stackplan("route", "--plan", "plan.json", "--depth", "abyssal", cwd=saved).returncode == 1
 
 
+def test_route_tells_every_step_of_a_service_and_why(saved: Path) -> None:
+    done = stackplan("route", "--plan", "plan.json", "--service", "retrieval", cwd=saved)
+    assert done.stdout.splitlines() == [
+        "search -> embedding: embedding is made for search",
+        "rank -> reranker: reranker is made for rank",
+        "general -> worker: worker takes what no other role is made for",
+    ]
+    done = stackplan("route", "--plan", "plan.json", "--service", "media-transcription", cwd=saved)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "error[task-unserved]" in done.stderr
+
+
 def test_pin_needs_a_compose_file(tmp_path: Path) -> None:
     done = stackplan("pin", str(tmp_path), cwd=tmp_path)
     assert done.returncode == 1

@@ -1,58 +1,22 @@
 """Which role answers which kind of task: decided from the plan alone, with the reason.
 
-The policy, in order: a kind of task that has a role of its own goes there (mathematics to ``math``, documents to
-``ingest``, images to ``vision`` ...); important work in several stages, or one deep request, goes to the heaviest
-chat role; agents that run at the same time go to where most of them fit; everything else goes to the general role.
-What cannot be served in one place falls back to the next, local before remote.
+The policy (catalog/routing.yaml), in order: a kind of task that has a role of its own goes there (mathematics to
+``math``, documents to ``ingest``, images to ``vision`` ...); important work in several stages, or one deep request,
+goes to the heaviest chat role; agents that run at the same time go to the pool where most of them fit, the smallest
+model first; everything else goes to the general role. What cannot be served in one place falls back to the next,
+local before remote.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from stackplan.errors import UserError
 from stackplan.plan import Plan, ServedRole
 from stackplan.render.endpoints import fallbacks
+from stackplan.render.routing_policy import CHAT, HEAVY, Depth, Step, Task, routing_policy
+from stackplan.render.servers import TIERS, tier_of
 
-# Kind of task -> roles that are made for it, the best first. Names are those of catalog/roles.yaml.
-KINDS: dict[str, tuple[str, ...]] = {
-    "general": ("worker", "front-door", "helper"),
-    "code": ("code", "agent"),
-    "agent": ("agent", "code"),
-    "complete": ("autocomplete", "code"),
-    "math": ("math",),
-    "review": ("watchdog", "architect"),
-    "design": ("architect",),
-    "document": ("ingest",),
-    "image": ("vision", "ocr"),
-    "ocr": ("ocr", "vision"),
-    "search": ("embedding", "document-embedding", "embedder-pool"),
-    "code-search": ("code-embedding", "embedding"),
-    "rank": ("reranker",),
-    "speech": ("speech",),
-    "short": ("helper", "front-door"),
-}
-# Service -> the kinds of task it consists of, in order: what an application of that sort asks for.
-SERVICES: dict[str, tuple[str, ...]] = {
-    "agent-orchestrator": ("short", "design", "agent", "review"),
-    "prompt-forms": ("short", "general"),
-    "retrieval": ("search", "rank", "general"),
-    "deep-research": ("short", "search", "rank", "document", "general"),
-    "multimodal-search": ("image", "search", "rank", "general"),
-    "extract-worker": ("ocr", "document"),
-    "media-transcription": ("speech", "document"),
-}
-# Roles made for one thing only: they answer their own kind, and others only when nobody else is there.
-NARROW = ("watchdog", "autocomplete", "ocr", "draft")
-# Kinds whose answer is no chat: nothing but a role of that endpoint can stand in.
-_MODES = {"search": "embedding", "code-search": "embedding", "rank": "rerank", "speech": "audio_transcription"}
-
-
-class Depth(StrEnum):
-    """How much a task asks of a model."""
-
-    PLAIN = "plain"
-    STAGES = "stages"
-    DEEP = "deep"
+POOL_AGENTS = 4  # so many agents stand for "several" in the table
+_Reasons = list[tuple[ServedRole, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +33,21 @@ class Decision:
     queued: int
 
 
+def kinds(plan: Plan) -> dict[str, Task]:
+    """Kinds of task: those of the policy, and each role of the plan by its own name."""
+    own = {role.pool or role.role: Task((role.pool or role.role,), role.mode) for role in plan.roles}
+    return own | routing_policy().tasks
+
+
 def decide(plan: Plan, kind: str = "general", agents: int = 1, depth: Depth = Depth.PLAIN) -> Decision:
     """The role that answers ``agents`` tasks of one kind at the same time.
 
     Raises `UserError` for an unknown kind, for less than one agent, and when no role of the plan has the endpoint.
     """
-    if kind not in KINDS:
+    known = kinds(plan)
+    if kind not in known:
         raise UserError(
-            f"there is no kind of task {kind!r}", hint=f"choose from {', '.join(KINDS)}", slug="unknown-task"
+            f"there is no kind of task {kind!r}", hint=f"choose from {', '.join(known)}", slug="unknown-task"
         )
     if agents < 1:
         raise UserError(f"{agents} agents cannot work", hint="give --agents 1 or more", slug="bad-agents")
@@ -84,7 +55,7 @@ def decide(plan: Plan, kind: str = "general", agents: int = 1, depth: Depth = De
     if not order:
         raise UserError(
             f"no role of this plan serves {kind!r}",
-            hint=f"add one of {', '.join(KINDS[kind])} to the stack",
+            hint=f"add one of {', '.join(known[kind].roles)} to the stack",
             slug="task-unserved",
         )
     (first, because), *rest = order
@@ -100,22 +71,31 @@ def decide(plan: Plan, kind: str = "general", agents: int = 1, depth: Depth = De
     )
 
 
+def service(plan: Plan, name: str) -> list[Decision]:
+    """A decision for every step of a service. Raises `UserError` for an unknown one and for a step nobody serves."""
+    known = routing_policy().services
+    if name not in known:
+        raise UserError(f"there is no service {name!r}", hint=f"choose from {', '.join(known)}", slug="unknown-service")
+    return [_step(plan, step) for step in known[name].steps]
+
+
 def services(plan: Plan) -> dict[str, list[Decision]]:
     """The roles behind each service whose every step the plan can answer."""
     found = {}
-    for name, kinds in SERVICES.items():
+    for name in routing_policy().services:
         try:
-            found[name] = [decide(plan, kind) for kind in kinds]
+            found[name] = service(plan, name)
         except UserError:
             continue
     return found
 
 
 def table(plan: Plan) -> list[Decision]:
-    """The decision for every kind that the plan can answer: one task, several stages, and a pool of agents."""
+    """The decision for every kind that the plan can answer: one task, several stages, one deep request, and a pool."""
     rows = []
-    for kind in KINDS:
-        for agents, depth in ((1, Depth.PLAIN), (1, Depth.DEEP), (4, Depth.PLAIN)):
+    asked = ((1, Depth.PLAIN), (1, Depth.STAGES), (1, Depth.DEEP), (POOL_AGENTS, Depth.PLAIN))
+    for kind in kinds(plan):
+        for agents, depth in asked:
             try:
                 rows.append(decide(plan, kind, agents, depth))
             except UserError:
@@ -123,38 +103,81 @@ def table(plan: Plan) -> list[Decision]:
     return rows
 
 
-def _ranked(plan: Plan, kind: str, agents: int, depth: Depth) -> list[tuple[ServedRole, str]]:
+def _step(plan: Plan, step: Step) -> Decision:
+    return decide(plan, step.task, step.agents, step.depth)
+
+
+def _ranked(plan: Plan, kind: str, agents: int, depth: Depth) -> _Reasons:
     """Every role that can answer, best first, with the reason; ties keep the order of the plan."""
-    mode = _MODES.get(kind, "chat")
-    able = [role for role in plan.roles if role.mode == mode]
-    made_for = [role for name in KINDS[kind] for role in able if role.role == name]
-    candidates = [role for role in able if role.role not in NARROW or role in made_for] or able
-    reasons: list[tuple[ServedRole, str]] = []
+    task = kinds(plan)[kind]
+    able = [role for role in plan.roles if role.mode == task.endpoint and _takes(plan, role, task.input)]
+    made_for = [role for name in task.roles for role in able if name in (role.role, role.pool)]
+    narrow = routing_policy().narrow
+    candidates = [role for role in able if (role.pool or role.role) not in narrow or role in made_for] or able
+    reasons: _Reasons = []
     if kind != "general":
-        reasons += [(role, f"{role.role} is made for {kind}") for role in made_for]
-    if mode == "chat" and depth is not Depth.PLAIN:
-        asked = "several important stages ask" if depth is Depth.STAGES else "one deep request asks"
-        reasons += [(role, f"{asked} for the heaviest model") for role in _heaviest(plan, candidates)]
-    if mode == "chat" and agents > 1:
-        reasons += [
-            (role, f"{_slots(plan, role)} of {agents} agents run there at the same time")
-            for role in sorted(candidates, key=lambda role: -min(_slots(plan, role), agents))
-        ]
+        reasons += [(role, f"{role.role} is made for {kind}") for role in _pooled(plan, made_for, agents)]
+    if task.endpoint == CHAT:
+        reasons += _by_weight(plan, candidates, task, made_for, depth) + _by_slots(plan, candidates, agents)
     reasons += [(role, f"{role.role} takes what no other role is made for") for role in made_for]
+    general = routing_policy().tasks["general"].roles
+    reasons += [
+        (role, f"{role.role} takes what no other role is made for")
+        for name in general
+        for role in candidates
+        if role.role == name
+    ]
     reasons += [(role, f"{role.role} has the endpoint") for role in candidates]
     return _first_of_each(reasons)
 
 
-def _heaviest(plan: Plan, roles: list[ServedRole]) -> list[ServedRole]:
-    """By weights that answer: the larger file is the heavier model where quality scales differ by role."""
-    return sorted(roles, key=lambda role: -plan.artifact(plan.instance(role.instance).artifact).file_bytes)
+def _takes(plan: Plan, role: ServedRole, kind: str) -> bool:
+    """Whether a request of that input can be answered: by the role's own word, or because its model sees."""
+    return not kind or kind in role.inputs or (kind == "image" and plan.instance(role.instance).vision)
+
+
+def _pooled(plan: Plan, roles: list[ServedRole], agents: int) -> list[ServedRole]:
+    """Roles made for a kind, in their order; for several agents the one where most of them run goes first."""
+    return sorted(roles, key=lambda role: -min(_slots(plan, role), agents)) if agents > 1 else roles
+
+
+def _by_weight(
+    plan: Plan, candidates: list[ServedRole], task: Task, made_for: list[ServedRole], depth: Depth
+) -> _Reasons:
+    if depth is not Depth.PLAIN:
+        asked = "several important stages ask" if depth is Depth.STAGES else "one deep request asks"
+    elif task.without == HEAVY and not made_for:
+        asked = f"without {' or '.join(task.roles)} it asks"
+    else:
+        return []
+    # The larger file is the heavier model where quality scales differ by role.
+    heaviest = sorted(candidates, key=lambda role: -_file_bytes(plan, role))
+    return [(role, f"{asked} for the heaviest model") for role in heaviest]
+
+
+def _by_slots(plan: Plan, candidates: list[ServedRole], agents: int) -> _Reasons:
+    if agents < 2:
+        return []
+
+    def order(role: ServedRole) -> tuple[int, int, int]:
+        tier = TIERS.index(tier_of(plan.instance(role.instance)))
+        return (-min(_slots(plan, role), agents), tier, _file_bytes(plan, role))
+
+    return [
+        (role, f"{_slots(plan, role)} of {agents} agents run there at the same time")
+        for role in sorted(candidates, key=order)
+    ]
+
+
+def _file_bytes(plan: Plan, role: ServedRole) -> int:
+    return plan.artifact(plan.instance(role.instance).artifact).file_bytes
 
 
 def _slots(plan: Plan, role: ServedRole) -> int:
     return plan.instance(role.instance).slots
 
 
-def _first_of_each(reasons: list[tuple[ServedRole, str]]) -> list[tuple[ServedRole, str]]:
+def _first_of_each(reasons: _Reasons) -> _Reasons:
     """One role per instance: another role of the same server is down when it is."""
     seen: set[str] = set()
     kept = []

@@ -14,7 +14,11 @@ def render(plan: Plan) -> dict[str, str]:
         "model_is": "role",
         "routes": [row(decision) for decision in table(plan)],
         "services": {
-            name: [{"step": step.kind, "role": step.role} for step in steps] for name, steps in services(plan).items()
+            name: [
+                {"step": step.kind, "role": step.role, "because": step.because, "fallback": list(step.fallback)}
+                for step in steps
+            ]
+            for name, steps in services(plan).items()
         },
     }
     return {"routing.yaml": to_yaml(document)}

@@ -11,7 +11,8 @@ from stackplan.render.servers import HOT, LLAMA_CPP, WARM, Server, servers, star
 from stackplan.render.templates import render_template
 from stackplan.render.units import assignment, to_unit, word
 
-_HARDENING = [
+# What a user unit may ask for without privileges.
+HARDENING = [
     ("NoNewPrivileges", "yes"),
     ("LockPersonality", "yes"),
     ("RestrictRealtime", "yes"),
@@ -69,7 +70,7 @@ def _unit(description: str, run: Command, secrets: str, limits: list[tuple[str, 
                 ("RestartSec", "5"),
                 ("TimeoutStopSec", "30"),
                 *(limits or []),
-                *_HARDENING,
+                *HARDENING,
             ],
         ),
     )
