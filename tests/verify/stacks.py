@@ -18,9 +18,10 @@ from stackplan.serving import Estimate, Placement, Serving
 from tests.render.conftest import clean_environment, write
 from tests.render.plans import LLAMA_CPP, gguf, host, instance, plan
 from tests.render.test_running import free_ports
-from tests.verify import models
+from tests.render.tiny_gguf import Shape, chat_model, encoder
 
-CHAT_CONTEXT, ENCODER_CONTEXT = 131072, 131072
+# Cache (4 KiB a token) and position tables (1 KiB each) outweigh the process that holds them.
+SHAPE = Shape(width=256, feed_forward=512, blocks=2, heads=4, context=131072)
 NAMES = ("mid-chat", "mid-embed", "mid-rank", "mid-red", "mid-blue")
 
 
@@ -29,9 +30,9 @@ def made_stack(folder: Path) -> Plan:
     files = {name: folder / "models" / f"example-org/{name}-GGUF/{name}-F32.gguf" for name in NAMES}
     for name, path in files.items():
         if name in ("mid-embed", "mid-rank"):
-            models.encoder(path, ENCODER_CONTEXT, reranks=name == "mid-rank")
+            encoder(path, reranks=name == "mid-rank", shape=SHAPE)
         else:
-            models.chat_model(path, CHAT_CONTEXT)
+            chat_model(path, shape=SHAPE)
     chat, embed, rank, red, blue = artifacts = tuple(
         replace(gguf(name, "F32"), file_bytes=path.stat().st_size) for name, path in files.items()
     )
@@ -85,10 +86,10 @@ class Running:
     def servers(self) -> dict[str, Server]:
         return {server.id: server for server in servers(self.plan)}
 
-    def start(self, name: str, **changed: str) -> None:
+    def start(self, name: str, *more: str, **changed: str) -> None:
         """Start a server as the plan says; ``changed`` gives options another value, such as ``ctx_size="1024"``."""
         run = command(self.plan, self.servers[name])
-        words = list(run.arguments)
+        words = [*run.arguments, *more]
         for option, value in changed.items():
             words[words.index(f"--{option.replace('_', '-')}") + 1] = value
         if run.preset:

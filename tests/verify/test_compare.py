@@ -7,6 +7,7 @@ import pytest
 
 from stackplan.hardware import Basis
 from stackplan.plan import Instance, Plan, PlannedDemand
+from stackplan.render.servers import servers
 from stackplan.units import GIB, MIB
 from stackplan.verify.compare import compare
 from stackplan.verify.finding import Check, Finding, Verdict
@@ -25,15 +26,24 @@ from tests.render.plans import PLANS
 from tests.verify.seen import as_planned, with_answer, with_memory, with_model, with_server
 
 CARD, CPU = PLANS["single-24gb"], PLANS["cpu-only"]
+EVERY_TIER = frozenset({"hot", "warm", "cold"})
 HOT = frozenset({"hot"})
 
 
 def breaches(plan: Plan, seen: Observations, tiers: frozenset[str] = HOT) -> list[tuple[Check, str]]:
-    return [(one.check, one.subject) for one in compare(plan, seen, tiers) if one.verdict is Verdict.BREACH]
+    return [
+        (one.check, one.subject) for one in compare(plan, seen, started(plan, tiers)) if one.verdict is Verdict.BREACH
+    ]
+
+
+def started(plan: Plan, tiers: frozenset[str]) -> set[str]:
+    return {one.id for one in servers(plan) if one.tier in tiers}
 
 
 def verdicts(plan: Plan, seen: Observations, check: Check, subject: str) -> set[Verdict]:
-    return {one.verdict for one in compare(plan, seen, HOT) if (one.check, one.subject) == (check, subject)}
+    return {
+        one.verdict for one in compare(plan, seen, started(plan, HOT)) if (one.check, one.subject) == (check, subject)
+    }
 
 
 @pytest.mark.parametrize("name", PLANS)
@@ -42,7 +52,11 @@ def test_a_stack_that_is_as_planned_breaks_nothing(name: str) -> None:
 
 
 def test_what_is_hot_agrees_in_every_respect() -> None:
-    own = [one for one in compare(CPU, as_planned(CPU), HOT) if one.subject in {"chat-4b", "worker", "gateway"}]
+    own = [
+        one
+        for one in compare(CPU, as_planned(CPU), started(CPU, HOT))
+        if one.subject in {"chat-4b", "worker", "gateway"}
+    ]
     assert {one.check for one in own} >= {Check.RESIDENT, Check.DEVICE, Check.CONTEXT, Check.BYTES, Check.KEPT}
     assert {one.verdict for one in own} == {Verdict.AGREES}
 
@@ -177,7 +191,7 @@ def test_one_difference_is_found_and_no_other(name: str) -> None:
 @pytest.mark.parametrize("name", CHANGES)
 def test_every_breach_names_a_next_step(name: str) -> None:
     plan, change, _ = CHANGES[name]
-    found = compare(plan, change(as_planned(plan)), HOT)
+    found = compare(plan, change(as_planned(plan)), started(plan, HOT))
     assert all(one.hint and one.message for one in found if one.verdict is Verdict.BREACH)
 
 
@@ -254,12 +268,12 @@ def test_what_nobody_told_is_unknown_and_never_passed(name: str) -> None:
 
 
 def test_nothing_seen_at_all_agrees_with_nothing() -> None:
-    assert {one.verdict for one in compare(CARD, Observations(), HOT)} == {Verdict.UNKNOWN}
+    assert {one.verdict for one in compare(CARD, Observations(), started(CARD, HOT))} == {Verdict.UNKNOWN}
 
 
 def test_a_tier_that_was_started_must_be_there() -> None:
     seen = with_server(as_planned(CARD), "giant-120b", Heard.SILENT, "nobody listens there")
-    assert breaches(CARD, seen, frozenset({"hot", "warm", "cold"})) == [(Check.RESIDENT, "giant-120b")]
+    assert breaches(CARD, seen, EVERY_TIER) == [(Check.RESIDENT, "giant-120b")]
 
 
 def test_a_machine_without_gpus_has_one_device() -> None:

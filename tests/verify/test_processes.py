@@ -69,7 +69,9 @@ def test_memory_that_this_process_takes_is_seen(tmp_path: Path) -> None:
         after = host_bytes(Path("/proc/self/smaps").read_text().splitlines(), STACK)
         taken.close()
     assert after.mapped_bytes - before.mapped_bytes == size
-    assert after.allocated_bytes - before.allocated_bytes == pytest.approx(size, rel=0.02)
+    assert after.allocated_bytes - before.allocated_bytes == pytest.approx(
+        size, abs=8 * MIB
+    )  # reading the map takes some too
 
 
 ROUTER = {

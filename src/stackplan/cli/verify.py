@@ -12,63 +12,79 @@ from stackplan.errors import ExitCode, UserError
 if TYPE_CHECKING:
     from stackplan.plan import Plan
     from stackplan.render.servers import Server
+    from stackplan.running.site import Site
     from stackplan.verify.observation import MemorySeen, ServerSeen
     from stackplan.verify.run import Door, Means
 
-_TIERS = {"hot": {"hot"}, "warm": {"hot", "warm"}, "cold": {"hot", "warm", "cold"}, "all": {"hot", "warm", "cold"}}
-_GATEWAY_FILE = "litellm/config.yaml"
+_TIERS = {"hot": {"hot"}, "warm": {"hot", "warm"}, "all": {"hot", "warm", "cold"}}
 
 
 def verify(
     out: Annotated[Path, typer.Option("--out", help="The folder that `stackplan apply` wrote.")] = Path("deploy"),
-    tier: Annotated[str, typer.Option("--tier", help="What must be running: hot, warm (and hot) or all.")] = "hot",
+    tier: Annotated[
+        str | None, typer.Option("--tier", help="What must run: hot, warm (and hot), all; default: what `up` started.")
+    ] = None,
     exercise: Annotated[
         bool, typer.Option("--exercise", help="Load what is loaded on demand, then ask the HOT models again.")
     ] = False,
     no_gateway: Annotated[bool, typer.Option("--no-gateway", help="Leave the gateway out.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit code 2 also when something is unknown.")] = False,
-    timeout: Annotated[float, typer.Option("--timeout", min=0.1, max=3600, help="Seconds for one request.")] = 60,
-    limit: Annotated[float, typer.Option("--limit", min=0.1, max=86400, help="Seconds for all requests.")] = 900,
+    timeout: Annotated[int, typer.Option("--timeout", min=1, max=3600, help="Seconds for one request.")] = 60,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=86400, help="Seconds for all requests.")] = 900,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON; `stackplan schema verify` has its schema.")
     ] = False,
 ) -> None:
     """Ask the running stack and set it beside the plan; exit code 2 when it breaks it, 1 when nobody answers."""
-    from stackplan.cli.deployment import check_plan  # noqa: PLC0415
+    from stackplan.cli.deployment import deployed  # noqa: PLC0415
     from stackplan.render.names import check_names  # noqa: PLC0415
-    from stackplan.render.saved_plan import read_plan  # noqa: PLC0415
     from stackplan.verify.compare import compare  # noqa: PLC0415
     from stackplan.verify.finding import Verdict  # noqa: PLC0415
     from stackplan.verify.run import can_be_asked, observe  # noqa: PLC0415
     from stackplan.views.verify import report, verify_json, verify_text  # noqa: PLC0415
 
-    if tier not in _TIERS:
-        raise UserError(f"there is no tier {tier!r}", hint=f"choose from {', '.join(_TIERS)}", slug="unknown-tier")
-    plan = read_plan(out / "plan.json")
-    check_plan(plan, ())
+    plan, site = deployed(out / "plan.json", None)
     check_names(plan)
-    door = None if no_gateway or not (out / _GATEWAY_FILE).is_file() else _door(plan)
+    started, with_gateway = _started(plan, site, tier)
+    door = _door(plan, out) if with_gateway and not no_gateway else None
     seen = observe(plan, _means(plan, timeout, limit), door, exercise=exercise)
     if not can_be_asked(seen):
         raise UserError("nothing of this plan answers", hint="start it: stackplan up", slug="nothing-answers")
-    told = report(plan, compare(plan, seen, _TIERS[tier]), seen)
+    told = report(plan, compare(plan, seen, started), seen)
     typer.echo(verify_json(told) if as_json else verify_text(plan, told.findings))
     if told.verdict is Verdict.BREACH or (strict and told.verdict is Verdict.UNKNOWN):
         raise typer.Exit(ExitCode.DIFFERS)
 
 
-def _door(plan: "Plan") -> "Door":
+def _started(plan: "Plan", site: "Site", tier: str | None) -> tuple[set[str], bool]:
+    """Ids of the servers that must run, and whether the gateway must: as asked, else as `up` was, else what is HOT."""
+    from stackplan.render.servers import servers, starts_with_tier  # noqa: PLC0415
+    from stackplan.running.record import read_record  # noqa: PLC0415
+    from stackplan.running.units import GATEWAY, GATEWAY_CONFIG  # noqa: PLC0415
+
+    if tier is not None and tier not in _TIERS:
+        raise UserError(f"there is no tier {tier!r}", hint=f"choose from {', '.join(_TIERS)}", slug="unknown-tier")
+    rendered = (site.folder / GATEWAY_CONFIG).is_file()
+    record = read_record(site)
+    if tier is None and record is not None:
+        return set(record.units), rendered and GATEWAY in record.units
+    planned, wanted = servers(plan), _TIERS[tier or "hot"]
+    found = (one.id for one in planned if one.tier in wanted and (tier == "all" or starts_with_tier(planned, one)))
+    return set(found), rendered
+
+
+def _door(plan: "Plan", out: Path) -> "Door":
+    from stackplan.bundled import config_folder  # noqa: PLC0415
     from stackplan.running.endpoints import gateway_url  # noqa: PLC0415
+    from stackplan.running.environment import key_files, read_variables  # noqa: PLC0415
     from stackplan.verify.gateway import KEY_VARIABLE, is_sendable  # noqa: PLC0415
     from stackplan.verify.run import Door  # noqa: PLC0415
 
-    key = os.environ.get(KEY_VARIABLE, "")
+    places = (os.environ, *(read_variables(path) for path in key_files(config_folder(), out)))
+    key = next((place[KEY_VARIABLE] for place in places if place.get(KEY_VARIABLE)), "")
     if not is_sendable(key):
-        raise UserError(
-            f"{KEY_VARIABLE} holds what no HTTP header can carry",
-            hint="letters, digits and signs without spaces",
-            slug="bad-key",
-        )
+        hint = "letters, digits and signs without spaces"
+        raise UserError(f"{KEY_VARIABLE} holds what no HTTP header can carry", hint=hint, slug="bad-key")
     return Door(gateway_url(plan), key)
 
 

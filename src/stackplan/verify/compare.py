@@ -13,19 +13,21 @@ from stackplan.verify.observation import Heard, ModelSeen, Observations, ServerS
 _EXACT_CONTEXT = (LLAMA_CPP, OLLAMA, VLLM)
 
 
-def compare(plan: Plan, seen: Observations, tiers: Set[str]) -> tuple[Finding, ...]:
-    """Every comparison, servers first and then roles. ``tiers`` are those whose servers must be running."""
+def compare(plan: Plan, seen: Observations, started: Set[str]) -> tuple[Finding, ...]:
+    """Every comparison, servers first and then roles. ``started`` are the ids of servers that must be running."""
     found: list[Finding] = []
     for server in servers(plan):
         for instance in server.members:
-            found += _instance(plan, server, instance, seen, tiers)
+            found += _instance(plan, server, instance, seen, started)
     return (*found, *answer_findings(plan, seen))
 
 
-def _instance(plan: Plan, server: Server, instance: Instance, seen: Observations, tiers: Set[str]) -> Iterator[Finding]:
+def _instance(
+    plan: Plan, server: Server, instance: Instance, seen: Observations, started: Set[str]
+) -> Iterator[Finding]:
     heard = seen.server(server.id)
     if heard is None or heard.heard is not Heard.ANSWERED:
-        yield _unheard(server, instance, heard, must=server.tier in tiers)
+        yield _unheard(plan, server, instance, heard, must=server.id in started)
         return
     model = heard.model(instance.id)
     yield _resident(server, instance, model)
@@ -35,7 +37,7 @@ def _instance(plan: Plan, server: Server, instance: Instance, seen: Observations
         yield from _kept(server, instance, model, seen)
 
 
-def _unheard(server: Server, instance: Instance, heard: ServerSeen | None, *, must: bool) -> Finding:
+def _unheard(plan: Plan, server: Server, instance: Instance, heard: ServerSeen | None, *, must: bool) -> Finding:
     where = f"{server.id} at port {server.port}"
     if heard is None or heard.heard is Heard.NOT_ASKED:
         return unknown(
@@ -44,7 +46,8 @@ def _unheard(server: Server, instance: Instance, heard: ServerSeen | None, *, mu
     if heard.heard is Heard.STRANGE:
         hint = f"see what listens there, and start {server.id} anew"
         return breach(Check.RESIDENT, instance.id, f"{where}: {heard.problem}", hint)
-    start = f"start it: stackplan up --tier {server.tier}"
+    role = next((one.role for one in plan.roles_of(instance.id)), "ROLE")
+    start = "start it: stackplan up" + ("" if server.tier == HOT else f" --tier {server.tier} {role}")
     if must:
         return breach(Check.RESIDENT, instance.id, f"{where} does not answer: {heard.problem}", start)
     return unknown(Check.RESIDENT, instance.id, f"{where} is not started", start)

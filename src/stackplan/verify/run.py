@@ -123,6 +123,6 @@ def _again(plan: Plan, seen: dict[str, ServerSeen], means: Means) -> Iterator[An
 
 
 def can_be_asked(seen: Observations) -> bool:
-    """Whether anybody answered at all."""
-    gateway = seen.gateway is not None and seen.gateway.heard is Heard.ANSWERED
-    return gateway or any(server.heard is Heard.ANSWERED for server in seen.servers)
+    """Whether anybody answered at all, be it nonsense."""
+    everybody = [server.heard for server in seen.servers] + ([seen.gateway.heard] if seen.gateway else [])
+    return any(heard in {Heard.ANSWERED, Heard.STRANGE} for heard in everybody)

@@ -1,0 +1,155 @@
+"""`stackplan verify` on real servers: it agrees with the plan within 5 %, and catches what is broken on purpose.
+
+The plan of this stack is what the estimator says of its files. Caches and weights of some hundred MB outweigh the
+processes, so that 5 % is a figure that means something.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.render.conftest import clean_environment
+from tests.render.test_running import ask
+from tests.verify.stacks import Running, made_stack
+from tests.verify.stacks import litellm_proxy as gateway_of
+
+KEY = "sk-marker-of-the-verified-stack"
+HOT = ("mid-chat", "mid-embed", "mid-rank")
+
+
+class Verified:
+    """What one call of the command said."""
+
+    def __init__(self, folder: Path, *words: str, **environment: str) -> None:
+        command = [sys.executable, "-m", "stackplan", "verify", "--out", str(folder / "deploy"), "--json", *words]
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+            env=clean_environment(STACKPLAN_STATE=str(folder / "state"), **environment),
+        )
+        self.code, self.text = done.returncode, done.stdout + done.stderr
+        assert done.stdout, self.text
+        self.told = json.loads(done.stdout)
+
+    def of(self, verdict: str) -> set[tuple[str, str]]:
+        return {(one["check"], one["subject"]) for one in self.told["findings"] if one["verdict"] == verdict}
+
+    @property
+    def breaches(self) -> set[tuple[str, str]]:
+        return self.of("breach")
+
+    def off(self) -> dict[str, float]:
+        """Share by which each instance's bytes are off the plan."""
+        rows = [one for one in self.told["findings"] if one["check"] == "bytes" and one["planned"]]
+        return {one["subject"]: (one["seen"] - one["planned"]) / one["planned"] for one in rows}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, llama_server: Path) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("verified")
+    running = Running(made_stack(folder), folder, llama_server)
+    try:
+        for name in running.servers:
+            running.start(name)
+        yield running
+    finally:
+        running.stop_all()
+
+
+def test_the_stack_agrees_with_its_plan_within_five_percent(
+    stack: Running, litellm_proxy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with gateway_of(litellm_proxy, stack.plan, stack.folder, KEY):
+        seen = Verified(stack.folder, "--exercise", "--tier", "warm", LITELLM_MASTER_KEY=KEY)
+    assert (seen.code, seen.breaches) == (0, set()), seen.text
+    off = seen.off()
+    with capsys.disabled():
+        print("\nbytes off the plan:", {name: f"{share:+.1%}" for name, share in off.items()})
+    assert off.keys() == {one.id for one in stack.plan.instances}
+    assert all(abs(share) <= 0.05 for share in off.values())
+    agreed = seen.of("agrees")
+    for one in stack.plan.instances:
+        assert {("resident", one.id), ("device", one.id), ("context", one.id), ("weights", one.id)} <= agreed
+    assert {("kept", name) for name in HOT} <= agreed
+    for role in ("worker", "embedding", "code", "math"):  # the reranker's order is a made-up model's
+        assert {("answer", role), ("gateway", role)} <= agreed
+    assert ("gateway", "gateway") in agreed
+    assert KEY not in seen.text
+
+
+def test_without_the_exercise_nothing_is_loaded_or_unloaded(stack: Running) -> None:
+    def states() -> list[tuple[str, str]]:
+        port = stack.servers["warm-cpu"].port
+        return [(row["id"], row["status"]["value"]) for row in ask(port, "/models")["data"]]
+
+    before = states()
+    seen = Verified(stack.folder, "--no-gateway")
+    assert (seen.code, states()) == (0, before), seen.text
+
+
+def test_a_dead_role_is_caught(stack: Running) -> None:
+    stack.stop("mid-embed")
+    try:
+        seen = Verified(stack.folder, "--no-gateway")
+    finally:
+        stack.start("mid-embed")
+    assert (seen.code, seen.breaches) == (2, {("resident", "mid-embed")}), seen.text
+    assert ("answer", "embedding") in seen.of("unknown")
+
+
+def test_a_wrong_context_is_caught_with_the_bytes_that_it_costs(stack: Running) -> None:
+    stack.stop("mid-chat")
+    stack.start("mid-chat", ctx_size="32768")
+    try:
+        seen = Verified(stack.folder, "--no-gateway")
+    finally:
+        stack.stop("mid-chat")
+        stack.start("mid-chat")
+    assert (seen.code, seen.breaches) == (2, {("context", "mid-chat"), ("bytes", "mid-chat")}), seen.text
+
+
+def test_a_larger_cache_type_is_caught_by_its_bytes_alone(stack: Running) -> None:
+    stack.stop("mid-chat")
+    stack.start("mid-chat", cache_type_k="f32", cache_type_v="f32")
+    try:
+        seen = Verified(stack.folder, "--no-gateway")
+    finally:
+        stack.stop("mid-chat")
+        stack.start("mid-chat")
+    assert (seen.code, seen.breaches) == (2, {("bytes", "mid-chat")}), seen.text
+
+
+def test_another_file_under_the_same_name_is_caught(stack: Running) -> None:
+    other = next(one for one in stack.plan.artifacts if one.model == "mid-red")
+    stack.stop("mid-embed")
+    stack.start("mid-embed", model=f"models/{other.repository}/{other.files[0]}")
+    try:
+        seen = Verified(stack.folder, "--no-gateway")
+    finally:
+        stack.stop("mid-embed")
+        stack.start("mid-embed")
+    assert seen.code == 2
+    assert {("weights", "mid-embed"), ("bytes", "mid-embed")} <= seen.breaches, seen.text
+
+
+def test_a_hot_model_that_is_told_to_sleep_is_caught(stack: Running) -> None:
+    stack.stop("mid-rank")
+    stack.start("mid-rank", "--sleep-idle-seconds", "900")
+    try:
+        seen = Verified(stack.folder, "--no-gateway")
+    finally:
+        stack.stop("mid-rank")
+        stack.start("mid-rank")
+    assert (seen.code, seen.breaches) == (2, {("kept", "mid-rank")}), seen.text
+
+
+def test_a_dead_gateway_is_caught(stack: Running) -> None:
+    seen = Verified(stack.folder)
+    assert (seen.code, seen.breaches) == (2, {("gateway", "gateway")}), seen.text
