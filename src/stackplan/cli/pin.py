@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-PINNED = "compose.pinned.yaml"
-
 
 def pin(
     folder: Annotated[Path, typer.Argument(help="A folder that holds compose.yaml.")] = Path("deploy"),
@@ -21,6 +19,7 @@ def pin(
     Docker asks the registries, so this needs its daemon and the network. No value of .env is copied into the file.
     """
     from stackplan.errors import UserError  # noqa: PLC0415
+    from stackplan.running.compose import PINNED, compose_files  # noqa: PLC0415
 
     files = file or compose_files(folder)
     if missing := [name for name in files or ["compose.yaml"] if not (folder / name).is_file()]:
@@ -39,13 +38,3 @@ def pin(
     (folder / PINNED).write_text(done.stdout, encoding="utf-8")
     typer.echo(str(folder / PINNED))
     typer.echo(f"use it last: docker compose {' '.join(words)} -f {PINNED} up -d", err=True)
-
-
-def compose_files(folder: Path) -> list[str]:
-    """The files that COMPOSE_FILE of .env names, or of .env.example; else compose.yaml alone."""
-    for name in (".env", ".env.example"):
-        path = folder / name
-        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-            if line.startswith("COMPOSE_FILE="):
-                return [part for part in line.removeprefix("COMPOSE_FILE=").split(":") if part and part != PINNED]
-    return ["compose.yaml"]

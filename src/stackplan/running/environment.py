@@ -23,6 +23,12 @@ def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name in _NAMES or name.startswith(_PREFIXES)}
 
 
+def written_down(environment: Mapping[str, str]) -> dict[str, str]:
+    """The part of `passed_on` that may stand in a file: an address of a proxy can hold a password."""
+    passed = passed_on(environment)
+    return {name: value for name, value in passed.items() if not name.lower().endswith("_proxy")}
+
+
 def keys_of(units: Sequence[Unit], files: Sequence[Path], environment: Mapping[str, str]) -> dict[str, str]:
     """The values of every key that the units ask for: from the environment, else the first file that has it.
 
@@ -63,6 +69,13 @@ def is_readable_by_others(path: Path) -> bool:
 def key_files(config: Path, folder: Path) -> tuple[Path, ...]:
     """Where keys are looked for, the first that has one wins: the user's own file, then the deployment's ``.env``."""
     return (config / "gateway.env", folder / ".env")
+
+
+def require_written_keys(units: Sequence[Unit], files: Sequence[Path]) -> None:
+    """Raise `UserError` for a key that stands in no file: a supervisor that outlives this shell reads it there."""
+    written = {name for path in files for name, value in read_variables(path).items() if value}
+    if absent := next((key for unit in units for key in unit.keys if key not in written), None):
+        raise missing_key(absent, files[0])
 
 
 def missing_key(name: str, path: Path) -> UserError:

@@ -20,3 +20,13 @@ def tail(path: Path, count: int) -> list[str]:
 def printable(line: str) -> str:
     """``line`` as a terminal may show it: what programs and models write could otherwise steer it."""
     return "".join(letter if letter.isprintable() or letter == "\t" else "?" for letter in line)
+
+
+def rotate(path: Path, largest_bytes: int, count: int) -> None:
+    """Begin a new log when this one is large, keeping ``count`` files in all: LOG, LOG.1, LOG.2 ..."""
+    if not path.is_file() or path.stat().st_size < largest_bytes:
+        return
+    for number in range(count - 1, 0, -1):
+        older = path.with_name(f"{path.name}.{number - 1}") if number > 1 else path
+        if older.is_file():
+            older.replace(path.with_name(f"{path.name}.{number}"))

@@ -1,5 +1,6 @@
 """The supervisors that `up` can use, and which one this machine has."""
 
+import sys
 from importlib import import_module
 
 from stackplan.errors import UserError
@@ -8,9 +9,12 @@ from stackplan.running.supervisor import Supervisor
 
 # Name -> module of this package, loaded when asked for. Native ones in the order in which they are preferred.
 SUPERVISORS: dict[str, str] = {
+    "launchd": "launchd",
+    "systemd": "systemd",
     "supervisord": "supervisord",
+    "compose": "compose",
 }
-NATIVE = ("supervisord",)
+NATIVE = ("launchd", "systemd", "supervisord")
 CHOICES = ("auto", "native", *SUPERVISORS)
 
 
@@ -39,4 +43,8 @@ def choose(wish: str, site: Site, before: str | None) -> str:
 
 
 def _candidates(wish: str) -> tuple[str, ...]:
-    return NATIVE if wish in ("auto", "native") else (wish,)
+    if wish == "native":
+        return NATIVE
+    if wish == "auto":  # macOS shows containers no GPU
+        return NATIVE if sys.platform == "darwin" else ("compose", *NATIVE)
+    return (wish,)
