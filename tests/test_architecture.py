@@ -23,7 +23,7 @@ RANKS = {
         """
         __init__ units errors remote remote_schema runtime
         architecture bundled catalog_schema contexts hardware problem stack strict_yaml
-        backends catalog catalog_files deploy device_catalog engine_schema gguf host_difference host_json profile_schema quality_tables reservations serving taken yaml_schema
+        backends catalog catalog_files deploy device_catalog engine_schema gguf host_difference host_json profile_schema quality_tables reservations serving taken vocabulary yaml_schema
         catalog_codec configuration declared_host device_catalog_schema estimate idle_host measurement needs placements plan quality quantisation solve speed_index stack_schema utility
         assess bare fallbacks calibration catalog_yaml device_catalog_yaml eligibility judgement_schema lock measurement_lines render settings stack_yaml utility_terms
         afterwards calibration_store catalog_sizes curves detect device_profile diff dominated download drift judgement_yaml profile_yaml proposers rating reasons running
@@ -62,7 +62,7 @@ SHARED = {
         "templates", "units",
     },
     "views": {"bars", "colour", "host", "table"},
-    "cli": {"__init__", "deployment", "estimate_source", "fetching", "measuring", "present", "terminal", "world"},
+    "cli": {"__init__", "deployment", "estimate_draft", "estimate_request", "estimate_source", "fetching", "measuring", "present", "terminal", "world"},
 }  # fmt: skip
 ENGINES = {"llama_cpp", "ollama", "text_embeddings", "vllm", "whisper"}
 ENGINE_INSIDE_ANOTHER = {("ollama", "llama_cpp")}  # Ollama runs llama.cpp

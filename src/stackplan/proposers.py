@@ -1,8 +1,6 @@
 """Which proposers of tokens are worth their memory: the model's own prediction head, or a small model of its tokenizer.
 
-A draft must speak the target's vocabulary as llama.cpp checks it (common/speculative.cpp, b11434): the same kind, the
-same tokens that begin and end a text, sizes at most 128 apart, and the same text behind every token from 5 on. Catalogs
-name the tokenizers that agree token by token, so that the family and the size decide here.
+A draft must speak the target's vocabulary (`vocabulary`); catalogs name the tokenizers that agree token by token.
 
 Whether a way pays is told by `estimate.speed_draft`: it must gain even where proposals are seldom accepted. At most two
 are offered per file and place, the fastest and the lightest, and only where some role that allows it would be better
@@ -20,21 +18,18 @@ from stackplan.estimate.speculation import can_predict, rollback_tokens
 from stackplan.estimate.speed_draft import (
     BY_DRAFT,
     BY_HEAD,
-    VERIFY_SHARE,
-    VERIFY_SHARE_SCARCE,
-    Acceptance,
     prediction_cost,
-    speculative_speedup,
+    proposed,
+    verify_share,
 )
-from stackplan.estimate.speed_traffic import Workload
-from stackplan.hardware import Basis, Host, PoolKind
+from stackplan.hardware import Basis, Host
 from stackplan.needs import RoleNeed
-from stackplan.serving import Acceleration, Placement, SpeedEstimate
+from stackplan.serving import Acceleration, SpeedEstimate
 from stackplan.stack import Policy
 from stackplan.utility import Wish
+from stackplan.vocabulary import Vocabulary, vocabulary_obstacle
 
 HEAD, DRAFT = "mtp", "draft"
-MOST_VOCABULARY_DIFFERENCE = 128  # SPEC_VOCAB_MAX_SIZE_DIFFERENCE, common/speculative.cpp, b11434
 # The least speed-up at the low end of acceptance: what gains only where all goes well is no gain to plan with.
 LEAST_SPEEDUP = 1.0
 # A draft that lost more of its quality than this proposes too badly (project judgement, 2026-11).
@@ -88,6 +83,7 @@ class Proposers:
             *(self._head(configuration, speed) if HEAD in known else ()),
             *(self._by_drafts(configuration, speed, needs) if DRAFT in known and not _is_cut(configuration) else ()),
         ]
+        found = [self._measured(configuration, *way) for way in found]
         gaining = [way for way in found if way[0].acceleration.speedup_low > LEAST_SPEEDUP]
         if gaining:
             fastest = min(gaining, key=lambda way: (-way[0].acceleration.speedup, _bytes(configuration, way[0])))
@@ -99,14 +95,24 @@ class Proposers:
     def _wants(self, need: RoleNeed, speed: SpeedEstimate) -> bool:
         return need.role.speculation and speed.decode_tokens_per_second < self.rating.wish(need).speed_wish
 
+    def _measured(
+        self, configuration: Configuration, ahead: Ahead, speed: SpeedEstimate
+    ) -> tuple[Ahead, SpeedEstimate]:
+        """The way with the speed that was measured of it, where one was."""
+        measured, plain = self.assess.speed(replace(configuration, ahead=ahead)), self.assess.speed(configuration)
+        if measured is None or plain is None or measured == plain or measured.basis is not Basis.MEASURED:
+            return ahead, speed
+        gain = measured.decode_tokens_per_second / plain.decode_tokens_per_second
+        known = replace(ahead.acceleration, speedup=gain, speedup_low=gain, speedup_high=gain, basis=Basis.MEASURED)
+        return replace(ahead, acceleration=known), measured
+
     def _head(self, configuration: Configuration, speed: SpeedEstimate) -> Iterator[tuple[Ahead, SpeedEstimate]]:
         shape, weights = configuration.model.architecture, configuration.artifact.weights
         if shape is None or weights is None or not weights.prediction_bytes or not can_predict(shape):
             return
         work = self.assess.work(configuration)
         cost = prediction_cost(work, weights.prediction_bytes)
-        sped = _best(work, cost, BY_HEAD, self._verify_share(configuration.placement))
-        acceleration = _acceleration(HEAD, sped, BY_HEAD)
+        acceleration = proposed(HEAD, work, cost, BY_HEAD, verify_share(self.host, configuration.placement))
         states = rollback_tokens(shape, acceleration.draft_tokens, by_head=True)
         yield Ahead(acceleration, rollback_tokens=states), sped_up(speed, acceleration, cost)
 
@@ -120,10 +126,8 @@ class Proposers:
             if alone is None:
                 continue
             cost = speed.decode_tokens_per_second / alone.decode_tokens_per_second
-            sped = _best(work, cost, BY_DRAFT, self._verify_share(configuration.placement))
-            acceleration = replace(
-                _acceleration(DRAFT, sped, BY_DRAFT), draft_model=draft.model.id, draft_artifact=draft.artifact.id
-            )
+            gain = proposed(DRAFT, work, cost, BY_DRAFT, verify_share(self.host, configuration.placement))
+            acceleration = replace(gain, draft_model=draft.model.id, draft_artifact=draft.artifact.id)
             ahead = Ahead(acceleration, draft.model, draft.artifact)
             yield ahead, sped_up(speed, acceleration, _share(speed, alone))
 
@@ -148,20 +152,15 @@ class Proposers:
         least = min(LEAST_KEPT, max(kept.values()))
         return min((file for file in files if kept[file.id] >= least), key=lambda file: (file.file_bytes, file.id))
 
-    def _verify_share(self, placement: Placement) -> float:
-        """What verifying one more token adds; CPUs and GPUs that share their memory have little compute to spare."""
-        pools = {self.host.pool(self.host.device(device).pool).kind for device in placement.devices}
-        scarce = placement.is_cpu or PoolKind.UNIFIED in pools
-        return VERIFY_SHARE_SCARCE if scarce else VERIFY_SHARE
-
 
 def drafts_for(draft: Model, target: Model) -> bool:
     """Whether ``draft`` is smaller and speaks the vocabulary of ``target``, as far as a catalog tells."""
-    if draft.id == target.id or not draft.tokenizer or draft.tokenizer != target.tokenizer:
+    if draft.id == target.id or draft.parameters * 2 > target.parameters or not draft.tokenizer:
         return False
-    if not draft.vocabulary_size or not target.vocabulary_size or draft.parameters * 2 > target.parameters:
+    if not draft.vocabulary_size or not target.vocabulary_size:
         return False
-    return abs(draft.vocabulary_size - target.vocabulary_size) <= MOST_VOCABULARY_DIFFERENCE
+    ours, theirs = (Vocabulary(model.tokenizer, model.vocabulary_size) for model in (target, draft))
+    return not vocabulary_obstacle(ours, theirs)
 
 
 def sped_up(speed: SpeedEstimate, acceleration: Acceleration, share: float) -> SpeedEstimate:
@@ -184,20 +183,6 @@ def _share(target: SpeedEstimate, draft: SpeedEstimate) -> float:
     if not target.prompt_tokens_per_second or not draft.prompt_tokens_per_second:
         return target.decode_tokens_per_second / draft.decode_tokens_per_second
     return target.prompt_tokens_per_second / draft.prompt_tokens_per_second
-
-
-def _best(work: Workload, cost: float, acceptance: Acceptance, verify_share: float) -> tuple[int, float, float, float]:
-    """The number of proposals that gains most, and its speed-up: likely, low, high."""
-    lengths = range(1, acceptance.most_tokens + 1)
-    best = max(lengths, key=lambda length: speculative_speedup(work, cost, acceptance.likely, length, verify_share))
-    chances = (acceptance.likely, acceptance.low, acceptance.high)
-    likely, low, high = (speculative_speedup(work, cost, chance, best, verify_share) for chance in chances)
-    return best, likely, low, high
-
-
-def _acceleration(kind: str, sped: tuple[int, float, float, float], acceptance: Acceptance) -> Acceleration:
-    tokens, likely, low, high = sped
-    return Acceleration(kind, tokens, acceptance.likely, likely, low, high, acceptance.basis)
 
 
 def _is_cut(configuration: Configuration) -> bool:

@@ -1,44 +1,27 @@
 """``stackplan estimate``: what serving a model takes, byte by byte."""
 
 import json
-import sys
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stackplan.cli.estimate_request import Request, bad, lines_of, request_of
 from stackplan.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
+    from stackplan.cli.estimate_draft import Drafting
     from stackplan.cli.estimate_source import Sized
-    from stackplan.hardware import Device
+    from stackplan.hardware import Device, Host
     from stackplan.serving import Estimate, Placement, Serving
     from stackplan.views.estimate import Answer, Comparison
 
 DEFAULT_CONTEXT_TOKENS = 8192
+DEFAULT_TOKENS = 3  # llama-server proposes so many unless told otherwise (--spec-draft-n-max, b11434)
+_MOST_PROPOSED = 64
 _LARGEST = 2**40  # of any count that is asked for
-_LONGEST_LINE = 100_000  # characters of one line of --batch
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One question; field for field the options of the verb and the keys of a ``--batch`` line."""
-
-    source: str
-    quant: str = ""
-    context: int = 0
-    kv: str = "f16"
-    parallel: int = 1
-    kv_unified: bool = False
-    ubatch: int = 512
-    flash_attn: str = "auto"
-    gpu_layers: str = "all"
-    n_cpu_moe: int = 0
-    devices: str = ""
-    engine: str = "llama.cpp"
 
 
 def estimate(
@@ -56,6 +39,10 @@ def estimate(
     n_cpu_moe: Annotated[int, typer.Option(help="Blocks whose experts stay in host memory.")] = 0,
     devices: Annotated[str, typer.Option(help="A profile, or devices such as 2x rtx-3090; without it the CPU.")] = "",
     engine: Annotated[str, typer.Option(help="llama.cpp, ollama, vllm, tei, infinity or speaches.")] = "llama.cpp",
+    draft: Annotated[
+        str, typer.Option(help="A model that proposes tokens: a source as above, or mtp for its own head.")
+    ] = "",
+    draft_tokens: Annotated[int, typer.Option(help="Tokens proposed per step; 0 takes the best, or 3.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     batch: Annotated[str, typer.Option(help="JSON Lines of the same arguments: a file, or - for stdin.")] = "",
     oracle: Annotated[bool, typer.Option("--oracle", help="Ask llama-fit-params too and show both.")] = False,
@@ -69,7 +56,20 @@ def estimate(
     from stackplan.views.estimate import estimate_json, estimate_text  # noqa: PLC0415
 
     request = Request(
-        source, quant, context, kv, parallel, kv_unified, ubatch, flash_attn, gpu_layers, n_cpu_moe, devices, engine
+        source,
+        quant,
+        context,
+        kv,
+        parallel,
+        kv_unified,
+        ubatch,
+        flash_attn,
+        gpu_layers,
+        n_cpu_moe,
+        devices,
+        engine,
+        draft,
+        draft_tokens,
     )
     answers = Answers()
     answer = answers.answer(request)
@@ -85,6 +85,7 @@ class Answers:
     def __init__(self) -> None:
         self._sources: dict[tuple[str, str, str], Sized] = {}
         self._hosts: dict[str, tuple[Device, ...]] = {}
+        self._whole_hosts: dict[str, Host] = {}
 
     def answer(self, request: Request) -> "Answer":
         """The estimate. Raises UserError for a mistake, and for what the engine would refuse."""
@@ -92,8 +93,22 @@ class Answers:
 
         sized = self.sized(request)
         serving, placement = self.serving(request), self.placement(request)
+        drafting, acceleration = self.drafting(request), None
+        if drafting:
+            host, tokens = self._whole_hosts.get(request.devices), _proposals(request.draft_tokens)
+            acceleration = drafting.acceleration(host, serving, placement, tokens) if host else None
+            serving = drafting.serving(serving, acceleration.draft_tokens if acceleration else tokens or DEFAULT_TOKENS)
         found = self.ask(request, serving, placement)
-        return Answer(request.source, sized.quantisation, serving, placement, found)
+        return Answer(request.source, sized.quantisation, serving, placement, found, request.draft, acceleration)
+
+    def drafting(self, request: Request) -> "Drafting | None":
+        """Who proposes tokens; None without a draft. Raises UserError where the engine would refuse it."""
+        from stackplan.cli.estimate_draft import drafting  # noqa: PLC0415
+
+        def sized(source: str) -> "Sized":
+            return self.sized(Request(source, engine=request.engine))
+
+        return drafting(request.draft, self.sized(request), sized, request.engine) if request.draft else None
 
     def ask(self, request: Request, serving: "Serving", placement: "Placement") -> "Estimate":
         """What the engine takes. Raises UserError when it would refuse."""
@@ -101,7 +116,7 @@ class Answers:
         from stackplan.estimate.question import Question  # noqa: PLC0415
         from stackplan.serving import Unestimable  # noqa: PLC0415
 
-        sized = self.sized(request)
+        sized, drafting = self.sized(request), self.drafting(request)
         question = Question(
             sized.architecture,
             sized.weights,
@@ -111,6 +126,7 @@ class Answers:
             sized.parameters,
             sized.file_bytes,
             sized.quantisation,
+            draft=drafting.weights() if drafting else None,
         )
         found = answer(request.engine, question)
         if isinstance(found, Unestimable):
@@ -131,7 +147,8 @@ class Answers:
         if request.devices and request.devices not in self._hosts:
             from stackplan.profile import load_profile  # noqa: PLC0415
 
-            self._hosts[request.devices] = load_profile(request.devices).host.gpus
+            self._whole_hosts[request.devices] = load_profile(request.devices).host
+            self._hosts[request.devices] = self._whole_hosts[request.devices].gpus
         return self._hosts.get(request.devices, ())
 
     def serving(self, request: Request) -> "Serving":
@@ -140,7 +157,7 @@ class Answers:
 
         kv_k, _, kv_v = request.kv.partition("/")
         if request.flash_attn not in {"on", "off", "auto"}:
-            raise _bad("flash_attn", "on, off or auto")
+            raise bad("flash_attn", "on, off or auto")
         architecture = self.sized(request).architecture
         embeds = self.sized(request).embeds or (architecture is not None and not architecture.causal)
         context = request.context or _default_context(architecture.context_tokens if architecture else 0)
@@ -179,18 +196,20 @@ def _default_context(trained_tokens: int) -> int:
 
 def _count(name: str, value: int, least: int = 1) -> int:
     if not least <= value <= _LARGEST:
-        raise _bad(name, f"a whole number of at least {least}")
+        raise bad(name, f"a whole number of at least {least}")
+    return value
+
+
+def _proposals(value: int) -> int:
+    if not 0 <= value <= _MOST_PROPOSED:
+        raise bad("draft_tokens", f"a whole number up to {_MOST_PROPOSED}")
     return value
 
 
 def _layers(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 6:
-        raise _bad("gpu_layers", "a whole number or all")
+        raise bad("gpu_layers", "a whole number or all")
     return int(text)
-
-
-def _bad(name: str, wanted: str) -> UserError:
-    return UserError(f"{name} is not {wanted}", hint="see `stackplan estimate --help`", slug="bad-argument")
 
 
 def _asked(answers: Answers, request: Request, answer: "Answer", llama_bin: Path | None) -> "tuple[Comparison, ...]":
@@ -213,9 +232,9 @@ def _asked(answers: Answers, request: Request, answer: "Answer", llama_bin: Path
 def _answer_lines(source: str) -> int:
     """One JSON object per line in, one per line out; a line that fails says why, and the rest go on."""
     answers, code = Answers(), int(ExitCode.DONE)
-    for line in _lines(source):
+    for line in lines_of(source):
         try:
-            request = _request(line)
+            request = request_of(line)
             from stackplan.views.estimate import estimate_json  # noqa: PLC0415
 
             data: dict[str, Any] = estimate_json(answers.answer(request))
@@ -224,37 +243,3 @@ def _answer_lines(source: str) -> int:
             code = int(ExitCode.ERROR)
         typer.echo(json.dumps(data))
     return code
-
-
-def _lines(source: str) -> Iterator[str]:
-    if source == "-":
-        yield from (line for line in sys.stdin if line.strip())
-        return
-    try:
-        with Path(source).open(encoding="utf-8") as file:
-            yield from (line for line in file if line.strip())
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{source}: {error}", hint="give a file of JSON Lines, or -", slug="batch-unreadable"
-        ) from error
-
-
-def _request(line: str) -> Request:
-    """A line's request. Raises UserError for anything that is not one."""
-    try:
-        data = json.loads(line) if len(line) <= _LONGEST_LINE else None
-    except (ValueError, RecursionError):
-        data = None
-    if not isinstance(data, dict) or not isinstance(data.get("source"), str):
-        raise UserError(
-            "not a JSON object with a source", hint='{"source": "qwen3-8b", "context": 8192}', slug="bad-line"
-        )
-    known = {field.name: field.default for field in fields(Request)}
-    for key, value in data.items():
-        if key not in known:
-            raise UserError(f"unknown argument {key[:40]!r}", hint=f"choose of {', '.join(known)}", slug="bad-line")
-        if key == "gpu_layers" and type(value) is int:
-            continue
-        if key != "source" and type(value) is not type(known[key]):
-            raise _bad(key, f"like {json.dumps(known[key])}")
-    return Request(**{**data, "gpu_layers": str(data.get("gpu_layers", "all"))})

@@ -12,6 +12,7 @@ from stackplan.architecture import Architecture, Tensor, WeightTable
 from stackplan.bundled import search_folders
 from stackplan.catalog import Artifact, Model
 from stackplan.errors import UserError
+from stackplan.vocabulary import Vocabulary, header_vocabulary
 
 _LARGEST_CONFIG_BYTES = 4 * 1024**2
 _YAML_ENDINGS = {".yaml", ".yml"}
@@ -32,6 +33,7 @@ class Sized:
     file: Path | None = None
     header_bytes: int = 0
     embeds: bool = False
+    vocabulary: Vocabulary | None = None
 
 
 def sized_source(source: str, quantisation: str, engine: str) -> Sized:
@@ -170,7 +172,13 @@ def _from_catalog(model: Model, quantisation: str, engine: str) -> Sized:
         return _from_model_record(_record(model), quantisation)
     embeds = bool({"embed", "rerank"}.intersection(model.suits))
     return Sized(
-        model.architecture, chosen.weights, chosen.quantisation, model.parameters, chosen.file_bytes, embeds=embeds
+        model.architecture,
+        chosen.weights,
+        chosen.quantisation,
+        model.parameters,
+        chosen.file_bytes,
+        embeds=embeds,
+        vocabulary=Vocabulary(model.tokenizer, model.vocabulary_size),
     )
 
 
@@ -225,6 +233,7 @@ def _from_gguf(source: str, quantisation: str) -> Sized:
         file=file,
         header_bytes=header.data_offset,
         embeds=bool(header.metadata.get(f"{architecture.name}.pooling_type")),
+        vocabulary=header_vocabulary(header.metadata, architecture.vocabulary_rows),
     )
 
 

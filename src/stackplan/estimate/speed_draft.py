@@ -13,7 +13,8 @@ from typing import Final
 
 from stackplan.estimate.speed import distinct_experts
 from stackplan.estimate.speed_traffic import Workload
-from stackplan.hardware import Basis
+from stackplan.hardware import Basis, Host, PoolKind
+from stackplan.serving import Acceleration, Placement
 
 # What one more token adds to a step of a dense model, as a share of it. Assumed: 0 to 0.07 where bandwidth is scarce,
 # 0.12 measured on Strix Halo (see above), where compute is.
@@ -55,6 +56,29 @@ def verify_cost(work: Workload, drafted: int, verify_share: float = VERIFY_SHARE
     expert, total = work.expert[-1], work.dense[-1] + work.expert[-1] + work.head_bytes
     share = expert / total if total else 0.0
     return 1 + share * (distinct_experts(work.expert_share, drafted + 1) - 1) + verify_share * drafted
+
+
+def verify_share(host: Host, placement: Placement) -> float:
+    """What verifying one more token adds; CPUs and GPUs that share their memory have little compute to spare."""
+    pools = {host.pool(host.device(device).pool).kind for device in placement.devices}
+    return VERIFY_SHARE_SCARCE if placement.is_cpu or PoolKind.UNIFIED in pools else VERIFY_SHARE
+
+
+def proposed(
+    kind: str, work: Workload, cost: float, acceptance: Acceptance, share: float, tokens: int = 0
+) -> Acceleration:
+    """What ``tokens`` proposals per step gain, each at ``cost`` (see `speculative_speedup`); 0 takes the best number.
+
+    ``share`` is `verify_share`.
+    """
+
+    def speedup(chance: float, length: int) -> float:
+        return speculative_speedup(work, cost, chance, length, share)
+
+    lengths = range(1, acceptance.most_tokens + 1)
+    length = tokens or max(lengths, key=lambda each: speedup(acceptance.likely, each))
+    likely, low, high = (speedup(chance, length) for chance in (acceptance.likely, acceptance.low, acceptance.high))
+    return Acceleration(kind, length, acceptance.likely, likely, low, high, acceptance.basis)
 
 
 def speculative_speedup(

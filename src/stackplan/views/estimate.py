@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stackplan.estimate.oracle import HOST_ROW, OracleRow
-from stackplan.serving import HOST, Demand, Estimate, Placement, Serving
+from stackplan.serving import HOST, Acceleration, Demand, Estimate, Placement, Serving
 from stackplan.units import format_bytes, format_tokens
 
 COMPONENTS = ("weights_bytes", "kv_bytes", "state_bytes", "compute_bytes", "output_bytes", "overhead_bytes")
@@ -19,6 +19,8 @@ class Answer:
     serving: Serving
     placement: Placement
     estimate: Estimate
+    draft: str = ""
+    acceleration: Acceleration | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +71,24 @@ def estimate_json(answer: Answer, comparison: tuple[Comparison, ...] = ()) -> di
         ],
         "notes": list(estimate.notes),
     }
+    if answer.draft:
+        data["draft"] = _draft(answer)
     if comparison:
         data["oracle"] = [_oracle(entry) for entry in comparison]
     return data
+
+
+def _draft(answer: Answer) -> dict[str, Any]:
+    gain = answer.acceleration
+    return {
+        "source": answer.draft,
+        "draft_tokens": answer.serving.draft_tokens,
+        "acceptance": gain and gain.acceptance,
+        "speedup": gain and gain.speedup,
+        "speedup_low": gain and gain.speedup_low,
+        "speedup_high": gain and gain.speedup_high,
+        "basis": gain and gain.basis.value,
+    }
 
 
 def _parts(demand: Demand) -> dict[str, int]:
@@ -105,8 +122,19 @@ def estimate_text(answer: Answer, comparison: tuple[Comparison, ...] = ()) -> st
     lines += [f"  {line.place}: {line.name} {format_bytes(line.bytes)} ({line.basis})" for line in estimate.overheads]
     lines.append(f"total {format_bytes(estimate.total_bytes)}, file {format_bytes(estimate.file_bytes)}")
     lines.append(f"basis {estimate.basis}, +-{estimate.error_fraction:.0%}")
-    lines += estimate.notes
+    lines += [*_draft_lines(answer), *estimate.notes]
     return "\n".join(lines + _comparison_lines(comparison))
+
+
+def _draft_lines(answer: Answer) -> list[str]:
+    if not answer.draft:
+        return []
+    line = f"draft {answer.draft}, {answer.serving.draft_tokens} tokens per step"
+    gain = answer.acceleration
+    if gain is None:
+        return [f"{line}; --devices PROFILE tells how much faster"]
+    likely = f"{gain.speedup:.2f} times as fast ({gain.speedup_low:.2f} to {gain.speedup_high:.2f})"
+    return [f"{line}: {likely} when {gain.acceptance:.0%} are accepted ({gain.basis})"]
 
 
 def _comparison_lines(comparison: tuple[Comparison, ...]) -> list[str]:
@@ -156,6 +184,11 @@ def estimate_schema() -> dict[str, Any]:
         "notes": {"type": "array", "items": {"type": "string"}},
     }
     schema = _object(properties)
+    number = {"type": ["number", "null"], "minimum": 0}
+    drafted = {"source": {"type": "string"}, "draft_tokens": {"type": "integer", "minimum": 1}, "acceptance": number}
+    gains = dict.fromkeys(("speedup", "speedup_low", "speedup_high"), number)
+    basis = {"enum": ["measured", "published", "derived", "assumed", None]}
+    schema["properties"]["draft"] = _object({**drafted, **gains, "basis": basis})
     schema["properties"]["oracle"] = {"type": "array", "items": _object(oracle)}
     definitions = {"basis": {"enum": ["measured", "published", "derived", "assumed"]}, "pool": _object(parts)}
     return {
