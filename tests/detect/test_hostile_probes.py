@@ -5,6 +5,7 @@ import io
 import json
 import random
 import tarfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from stackplan.detect.replay import MAX_UNPACKED_BYTES, ReplayWorld
 from stackplan.detect.world import CommandResult
 from stackplan.errors import UserError
 from stackplan.hardware import Host
+from stackplan.views.host import host_text
 from tests.detect.recorded import cases, write_probe
 
 GOOD: dict[str, Any] = {"meminfo_kib": [65536000, 60000000]}
@@ -135,6 +137,53 @@ def test_wrong_content_is_named(tmp_path: Path, content: Any, told: str) -> None
 def test_a_recording_without_memory_says_so(tmp_path: Path) -> None:
     path = _probe_json(tmp_path / "probe.tar.gz", {"format": "stackplan-probe", "version": 1})
     assert _refused(path).slug == "memory-unknown"
+
+
+def _cards() -> dict[str, Any]:
+    folder = "/sys/class/drm/card{}/device/"
+    rows = {f"{folder.format(number)}uevent": "DRIVER=amdgpu\nPCI_ID=1002:744C\n" for number in range(1000)}
+    rows |= {f"{folder.format(number)}mem_info_vram_total": "25753026560\n" for number in range(1000)}
+    return {"files": rows | {f"/sys/class/drm/card7-DP-{number}/status": "connected\n" for number in range(9000)}}
+
+
+def _nodes() -> dict[str, Any]:
+    nodes = "/sys/class/kfd/kfd/topology/nodes"
+    text = "simd_count 4\ngfx_target_version 110000\nvendor_id 4098\nlocation_id 768\n"
+    bank = "heap_type 1\nsize_in_bytes 99\n"
+    files = {f"{nodes}/{number}/properties": text for number in range(9000)}
+    return {"files": files | {f"{nodes}/{number}/mem_banks/0/properties": bank for number in range(9000)}}
+
+
+def _rows() -> dict[str, Any]:
+    text = "index, name, memory.total [MiB]\n" + "0, NVIDIA GeForce RTX 3090, 24576 MiB\n" * 20_000
+    return {"commands": [{"command": ["nvidia-smi", "--query-gpu=x", "--format=csv"], "stdout": text}]}
+
+
+def _groups() -> dict[str, Any]:
+    mounts = [f"{n} 1 0:{n} / /cg{n} rw - cgroup cgroup rw,c{n},memory,cpu,cpuset\n" for n in range(12_000)]
+    own = [f"{n}:c{n}:{'/a' * 200}\n" for n in range(2000)]
+    return {"files": {"/proc/self/cgroup": "".join(own), "/proc/self/mountinfo": "".join(mounts)[: 2**20]}}
+
+
+@pytest.mark.parametrize("machine", [_cards, _nodes, _rows, _groups])
+def test_a_machine_of_any_size_is_read_in_seconds(machine: Callable[[], dict[str, Any]], tmp_path: Path) -> None:
+    """Without bounds these took 4, 14, 164 and 12 seconds; a machine has no more than 256 devices."""
+    path = write_probe(tmp_path / "probe.tar.gz", {**GOOD, **machine()})
+    started = time.process_time()
+    assert len(replay_host(path).gpus) in (0, 256)
+    assert time.process_time() - started < 3
+
+
+def test_names_cannot_steer_a_terminal(tmp_path: Path) -> None:
+    evil = "evil\n\x1b[2J\x1b]0;title\x07 name"
+    world = {
+        **GOOD,
+        "files": {"/proc/cpuinfo": "processor : 0\nmodel name : \x1b[31mred\n"},
+        "nvml": {"driver_version": evil, "devices": [{"name": evil, "uuid": evil, "memory": {"total": 2**34}}]},
+    }
+    shown = host_text(replay_host(write_probe(tmp_path / "probe.tar.gz", world)))
+    assert all(line.isprintable() for line in shown.splitlines())
+    assert "evil??[2J" in shown
 
 
 FILES = sorted({path for case in cases() for path in case["world"].get("files", {})} - {"/proc/meminfo"})

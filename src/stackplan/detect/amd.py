@@ -11,7 +11,7 @@ from stackplan.detect.gpu import GpuReading, MemoryModel
 from stackplan.detect.numbers import integer, key_values
 from stackplan.detect.pci import DisplayDevice, display_devices
 from stackplan.detect.visibility import visible_to_rocm
-from stackplan.detect.world import World
+from stackplan.detect.world import MOST_DEVICES, World
 from stackplan.units import GIB
 
 _KFD = "/sys/class/kfd/kfd/topology/nodes"
@@ -121,7 +121,8 @@ def _notes(integrated: bool, uses_shared: bool, video: int, shared: int) -> tupl
 def _nodes(world: World) -> list[_Node]:
     """KFD nodes that are GPUs: those with SIMDs."""
     found = []
-    for name in sorted(world.list(_KFD), key=lambda name: integer(name) or 0):
+    names = sorted(world.list(_KFD), key=lambda name: integer(name) or 0)
+    for name in names[: 2 * MOST_DEVICES]:  # processors are nodes too
         rows = key_values(world.read_text(f"{_KFD}/{name}/properties"), " ")
         if (integer(rows.get("simd_count")) or 0) == 0 or rows.get("vendor_id", _KFD_VENDOR) != _KFD_VENDOR:
             continue

@@ -11,6 +11,7 @@ from stackplan.detect.identify import as_device, catalog_facts, slice_bandwidth
 from stackplan.detect.intel import intel_devices
 from stackplan.detect.memory import HostMemory, host_memory
 from stackplan.detect.memory_modules import peak_bandwidth
+from stackplan.detect.numbers import printable
 from stackplan.detect.nvidia import nvidia_devices
 from stackplan.detect.pci import display_devices
 from stackplan.detect.pools import ram_pool, unified_pool, unknown_pool, vram_pool
@@ -18,7 +19,7 @@ from stackplan.detect.reach import capacities
 from stackplan.detect.storage import storage
 from stackplan.detect.surroundings import surroundings
 from stackplan.detect.windows import windows_devices
-from stackplan.detect.world import World
+from stackplan.detect.world import MOST_DEVICES, World
 from stackplan.device_catalog import ASSUMED_RAM_BANDWIDTH, DeviceCatalog
 from stackplan.errors import UserError
 from stackplan.hardware import Backend, Cpu, Device, Host, Pool
@@ -43,7 +44,7 @@ def host_of(
             hint="declare the machine in a profile; docs/detect.md shows one",
             slug="memory-unknown",
         )
-    found = _all_readings(world, memory)
+    found = [_shown(reading) for reading in _all_readings(world, memory)[:MOST_DEVICES]]
     readings, notes = usable_readings(found)
     # The catalog is read only where there is something to look up: a machine without a GPU starts faster.
     catalog = load_catalog() if readings or world.read_text(DEVICE_TREE_MODEL) else DeviceCatalog(())
@@ -72,6 +73,12 @@ def _all_readings(world: World, memory: HostMemory) -> list[GpuReading]:
     if world.system == "linux":
         return [*nvidia_devices(world), *amd_devices(world, memory.physical_bytes), *intel_devices(world)]
     return [*nvidia_devices(world), *windows_devices(world, memory.physical_bytes), *apple_devices(world)]
+
+
+def _shown(reading: GpuReading) -> GpuReading:
+    """The reading with names that fit on a line of a terminal."""
+    name, driver, notes = printable(reading.name), printable(reading.driver), tuple(map(printable, reading.notes))
+    return replace(reading, name=name, driver=driver, uuid=printable(reading.uuid), notes=notes)
 
 
 def usable_readings(readings: list[GpuReading]) -> tuple[list[GpuReading], list[str]]:
@@ -129,6 +136,7 @@ def _processor(
 ) -> tuple[Cpu, tuple[str, ...]]:
     """The CPU with its memory bandwidth and a note on where that comes from."""
     cpu = processor(world)
+    cpu = replace(cpu, model=printable(cpu.model))
     unified = next((gpu.bandwidth_bytes_per_second for gpu in gpus if gpu.pool == "unified"), None)
     board = catalog.match(driver_name=cpu.model.split(" Rev ")[0])
     sources = (

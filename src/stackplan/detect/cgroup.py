@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from stackplan.detect.numbers import id_list, integer
 from stackplan.detect.world import World
 
+# No machine mounts more hierarchies, and no group lies deeper; a hostile recording may claim both.
+_MOST_HIERARCHIES = 64
+_DEEPEST = 64
+
 # Version 1 writes "no limit" as the largest page-aligned number.
 _UNLIMITED = 1 << 60
 
@@ -115,7 +119,7 @@ def _own_paths(world: World) -> list[tuple[frozenset[str], str]]:
         parts = line.split(":", 2)
         if len(parts) == 3:
             found.append((frozenset(filter(None, parts[1].split(","))), parts[2]))
-    return found
+    return found[:_MOST_HIERARCHIES]
 
 
 def _mounts(world: World) -> list[tuple[frozenset[str], str, str]]:
@@ -128,7 +132,7 @@ def _mounts(world: World) -> list[tuple[frozenset[str], str, str]]:
             options = kind[-1].split(",") if kind[0] == "cgroup" else []
             found.append((frozenset(options) - {"rw", "ro"}, fields[3], fields[4]))
     if found:
-        return found
+        return found[:_MOST_HIERARCHIES]
     version1 = [(frozenset({name}), "/", f"/sys/fs/cgroup/{name}") for name in ("memory", "cpu", "cpuset")]
     return [(frozenset(), "/", "/sys/fs/cgroup"), *version1]
 
@@ -143,6 +147,6 @@ def _below(path: str, root: str) -> str:
 
 
 def _up(mount: str, path: str) -> Iterator[str]:
-    parts = path.split("/") if path else []
+    parts = path.split("/")[:_DEEPEST] if path else []
     for length in range(len(parts), -1, -1):
         yield "/".join([mount, *parts[:length]])

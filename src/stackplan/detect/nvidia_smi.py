@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from stackplan.detect.numbers import integer
-from stackplan.detect.world import CommandResult, World
+from stackplan.detect.world import MOST_DEVICES, CommandResult, World
 from stackplan.units import MIB
 
 _BASIC = ("index", "name", "uuid", "memory.total", "memory.used", "memory.free")
@@ -103,7 +103,7 @@ def parse_query(text: str) -> list[dict[str, Any]]:
         return []
     header = [cell.strip().split(" [")[0] for cell in lines[0].split(",")]
     rows = []
-    for position, line in enumerate(lines[1:]):
+    for position, line in enumerate(lines[1 : MOST_DEVICES + 1]):
         cells = [cell.strip() for cell in line.split(",")]
         if len(cells) == len(header):
             rows.append(_query_row(dict(zip(header, cells, strict=True)), position))
@@ -155,6 +155,8 @@ def parse_listing(text: str) -> dict[int, dict[str, Any]]:
     cards: dict[int, dict[str, Any]] = {}
     current: dict[str, Any] | None = None
     for line in text.splitlines():
+        if len(cards) >= MOST_DEVICES:
+            break
         if card := _CARD.match(line):
             current = {"name": card[2], "uuid": card[3], "slices": []}
             cards[int(card[1])] = current
@@ -165,8 +167,11 @@ def parse_listing(text: str) -> dict[int, dict[str, Any]]:
 
 def parse_table(text: str) -> list[dict[str, Any]]:
     """Cards of the plain table; the line after the name holds the memory, the one after that the MIG mode."""
-    lines, rows = text.splitlines(), []
+    lines = text.splitlines()
+    rows: list[dict[str, Any]] = []
     for number, line in enumerate(lines):
+        if len(rows) >= MOST_DEVICES:
+            break
         card = _TABLE_CARD.match(line)
         memory = _TABLE_MEMORY.match(lines[number + 1]) if card and number + 1 < len(lines) else None
         if card is None or memory is None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from stackplan.detect.numbers import integer, key_values
 from stackplan.detect.pcie import generation_of, link_bytes_per_second
-from stackplan.detect.world import World
+from stackplan.detect.world import MOST_DEVICES, World
 
 _DRM = "/sys/class/drm"
 _CARD = re.compile(r"card\d{1,3}")
@@ -41,7 +41,7 @@ def display_devices(world: World) -> list[DisplayDevice]:
     """Every card in the order of its number; connectors and render nodes are not cards."""
     names = world.list(_DRM)
     cards = sorted((name for name in names if _CARD.fullmatch(name)), key=lambda name: int(name[4:]))
-    return [_device(world, card, names) for card in cards]
+    return [_device(world, card, names) for card in cards[:MOST_DEVICES]]
 
 
 def cannot_compute(pci_id: str) -> bool:

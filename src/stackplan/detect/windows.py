@@ -12,7 +12,7 @@ from typing import Any
 from stackplan.backends import backend_of
 from stackplan.detect.gpu import GpuReading, MemoryModel
 from stackplan.detect.pci import CANNOT_COMPUTE, cannot_compute
-from stackplan.detect.world import World
+from stackplan.detect.world import MOST_DEVICES, World
 from stackplan.hardware import Backend, BackendCapacity, Basis
 from stackplan.units import GIB, MIB
 
@@ -40,7 +40,9 @@ def windows_devices(world: World, system_bytes: int) -> list[GpuReading]:
     if world.system != "windows":
         return []
     rows = parse_registry(world.run(REGISTRY).stdout) or parse_wmi(world.run(WMI).stdout)
-    return [_reading(row, system_bytes) for row in rows if _VENDORS.get(row["vendor_id"]) in ("amd", "intel")]
+    return [
+        _reading(row, system_bytes) for row in rows[:MOST_DEVICES] if _VENDORS.get(row["vendor_id"]) in ("amd", "intel")
+    ]
 
 
 def parse_registry(text: str) -> list[dict[str, Any]]:

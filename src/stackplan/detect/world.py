@@ -15,6 +15,9 @@ MAX_TEXT_BYTES = 1 << 20
 PYTHON = "python"
 """As the first word of a command: the interpreter that runs stackplan, wherever it lies."""
 
+MOST_DEVICES = 256
+"""No machine has more; what lies beyond is not read, so that no recording costs more than seconds."""
+
 COMMAND_TIMEOUT_SECONDS = 2.0
 """What a hung vendor program may cost."""
 

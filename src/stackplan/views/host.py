@@ -17,7 +17,12 @@ def host_text(host: Host, *, ascii_only: bool = False) -> str:
     lines = [*_head(host), "", *_devices(host), "", *_pools(host, ascii_only), "", *_storage(host)]
     if host.notes:
         lines += ["", *(f" note: {note}" for note in host.notes)]
-    return "\n".join(lines)
+    return "\n".join(map(_printable, lines))
+
+
+def _printable(line: str) -> str:
+    """What a machine calls itself may hold characters that a terminal obeys."""
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 def _head(host: Host) -> list[str]:
