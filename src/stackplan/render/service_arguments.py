@@ -1,12 +1,14 @@
 """Command lines of the engines that are not llama.cpp or Ollama: the same inside and outside a container.
 
 ``root`` is what stands before ``models/``: "/" in a container, "" where a process starts in the folder above it.
-Flags as in vLLM 0.26 (`vllm serve --help`), Text Embeddings Inference 1.9, Infinity 0.0.77.
+Flags as in vLLM 0.26 (`vllm serve --help`), Text Embeddings Inference 1.9 (docs, cli_arguments), Infinity 0.0.77 and 78
+(its own parser, in the tests). Precision and batches are those that the estimators count.
 """
 
 import json
 import math
 
+from stackplan.estimate.text_embeddings import TEI_BATCH_TOKENS, infinity_batch_size
 from stackplan.plan import Instance, Plan, PlannedArtifact
 from stackplan.render.llama_options import MODELS_FOLDER
 from stackplan.render.servers import COLD, COLD_IDLE_SECONDS, HOT, WARM, WARM_IDLE_SECONDS, Server
@@ -16,6 +18,7 @@ _VLLM_KV_TYPES = {"q8_0": "fp8"}
 _TEI_POOLING = {"mean": "mean", "cls": "cls", "last": "last-token"}
 _MOST_SHARE = 0.99
 _TEI_LEAST_REQUESTS = 64
+_VLLM_DTYPES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32"}
 
 
 def vllm_arguments(plan: Plan, instance: Instance, root: str) -> list[str]:
@@ -23,7 +26,10 @@ def vllm_arguments(plan: Plan, instance: Instance, root: str) -> list[str]:
     artifact = plan.artifact(instance.artifact)
     words = [source(artifact, root), "--served-model-name", instance.id]  # --model is being removed from `serve`
     words += ["--max-model-len", str(instance.context_tokens), "--max-num-seqs", str(instance.slots)]
-    words += [*_vllm_memory(plan, instance), "--dtype", "auto", *_revision(artifact)]
+    # The quantisation is read from the repository's config.json: --quantization awq would force the slower kernels, and
+    # where the file was made by another tool the start is refused.
+    words += [*_vllm_memory(plan, instance), "--dtype", _VLLM_DTYPES.get(artifact.quantisation, "auto")]
+    words += _revision(artifact)
     if len(instance.placement.devices) > 1:
         words += ["--tensor-parallel-size", str(len(instance.placement.devices))]
     return [*words, "--runner", "pooling"] if instance.mode in ("embedding", "rerank") else words
@@ -33,7 +39,8 @@ def tei_arguments(plan: Plan, instance: Instance, root: str) -> list[str]:
     """Flags of ``text-embeddings-router`` without host and port."""
     artifact = plan.artifact(instance.artifact)
     words = ["--model-id", source(artifact, root)]
-    words += ["--max-batch-tokens", str(max(instance.total_context_tokens, instance.micro_batch_tokens))]
+    words += ["--max-batch-tokens", str(max(TEI_BATCH_TOKENS, instance.total_context_tokens))]
+    words += ["--dtype", _dtype(instance)]
     words += ["--max-concurrent-requests", str(max(_TEI_LEAST_REQUESTS, instance.slots)), *_revision(artifact)]
     pooling = _TEI_POOLING.get(instance.pooling) if instance.mode == "embedding" else None
     return [*words, "--pooling", pooling] if pooling else words
@@ -44,7 +51,13 @@ def infinity_arguments(plan: Plan, instance: Instance, root: str) -> list[str]:
     artifact = plan.artifact(instance.artifact)
     device = "cpu" if instance.placement.is_cpu else "cuda"
     words = ["--model-id", source(artifact, root), "--served-model-name", instance.id, "--device", device]
+    # What the plan counted: half precision on a GPU, and batches that long texts do not overfill.
+    words += ["--dtype", _dtype(instance), "--batch-size", str(infinity_batch_size(instance.total_context_tokens))]
     return [*words, *_revision(artifact)]
+
+
+def _dtype(instance: Instance) -> str:
+    return "float32" if instance.placement.is_cpu else "float16"
 
 
 def offline(artifact: PlannedArtifact) -> dict[str, str]:
