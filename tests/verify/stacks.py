@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from stackplan.cli.estimate_source import sized_source
-from stackplan.estimate.llama_cpp import estimate_llama_cpp
+from stackplan.estimate.engines import answer
+from stackplan.estimate.question import Question
 from stackplan.plan import Instance, Plan, PlannedArtifact, PlannedDemand
 from stackplan.render import render_plan
 from stackplan.render.native import command
@@ -66,7 +67,7 @@ def demand(file: Path, of: Instance) -> PlannedDemand:
         of.total_context_tokens, of.slots, micro_batch_tokens=of.micro_batch_tokens, flash_attention="on",
         output_rows="slots" if of.mode == "chat" else "batch",
     )  # fmt: skip
-    estimate = estimate_llama_cpp(sized.architecture, sized.weights, serving, Placement())
+    estimate = answer(of.engine, Question(sized.architecture, sized.weights, serving, Placement()))
     assert isinstance(estimate, Estimate), estimate
     (one,) = estimate.demands
     return PlannedDemand(
