@@ -11,14 +11,15 @@ from typing import Protocol
 from stackplan.architecture import WeightTable
 from stackplan.configuration import WHOLE_TEXT_MODES, Configuration
 from stackplan.estimate.engines import Beside, estimate_serving
+from stackplan.estimate.llama_cpp import weights_by_place
 from stackplan.estimate.question import DraftWeights
 from stackplan.estimate.speed import decode
 from stackplan.estimate.speed_model import SpeedModel
 from stackplan.estimate.speed_rates import HostRates, host_rates
 from stackplan.estimate.speed_traffic import Workload, workload
-from stackplan.hardware import Host, PoolKind
-from stackplan.problem import Take, Tier
+from stackplan.hardware import Host
 from stackplan.serving import HOST, Demand, Estimate, SpeedEstimate, Unestimable
+from stackplan.taken import PoolTaken, Taken
 
 # Speeds are compared with this much text already read: a short working session, far from the limits of a cache.
 KV_DEPTH_TOKENS = 4096
@@ -31,8 +32,11 @@ MeasuredSpeed = Callable[[Configuration, SpeedEstimate | None, Callable[[int], S
 class Assess(Protocol):
     """What options need to know of a configuration."""
 
-    def takes(self, configuration: Configuration) -> "Taken | Unestimable":
-        """Bytes per pool as an affine function of slots."""
+    def takes(self, configuration: Configuration, slots: int = 1) -> Taken | Unestimable:
+        """Bytes per pool as an affine function of slots, exact for so many ``slots``."""
+
+    def weights(self, configuration: Configuration) -> tuple[int, ...]:
+        """Bytes of its file's weights by pool, in the order of `takes`."""
 
     def slot_excess(self, configuration: Configuration, slots: int) -> dict[str, int]:
         """Bytes by pool that each further slot adds beyond that line, where up to so many are asked."""
@@ -42,39 +46,6 @@ class Assess(Protocol):
 
     def work(self, configuration: Configuration) -> Workload:
         """What a token of the configuration touches, where `speed` has an answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class PoolTaken:
-    """Bytes taken from one pool: ``fixed + per_slot * slots``; ``weights_bytes`` of it are weights."""
-
-    pool: str
-    fixed_bytes: int
-    per_slot_bytes: int
-    weights_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """What a configuration takes, pool by pool."""
-
-    pools: tuple[PoolTaken, ...]
-
-    def for_tier(self, tier: Tier, host: Host) -> tuple[Take, ...]:
-        """The takes of one tier. A WARM instance's weights stay mapped in host RAM, where loading finds them.
-
-        On a unified pool they need not: the mapped pages are the loaded ones.
-        """
-        host_pool = host.host_pool
-        if tier != "warm" or host_pool.kind is PoolKind.UNIFIED:
-            return tuple(Take(taken.pool, taken.fixed_bytes, taken.per_slot_bytes) for taken in self.pools)
-        weights = sum(taken.weights_bytes for taken in self.pools)
-        return tuple(
-            Take(taken.pool, taken.fixed_bytes - taken.weights_bytes, taken.per_slot_bytes, weights)
-            if taken.pool == host_pool.id
-            else Take(taken.pool, taken.fixed_bytes, taken.per_slot_bytes)
-            for taken in self.pools
-        )
 
 
 @dataclass(slots=True)
@@ -96,16 +67,14 @@ class HostAssessor:
         pools = {device.id: device.pool for device in host.devices} | {HOST: host.host_pool.id}
         return cls(host, model, host_rates(model, host), measured, pools)
 
-    def takes(self, configuration: Configuration) -> Taken | Unestimable:
-        """Bytes per pool with one slot, and what each further slot adds.
+    def takes(self, configuration: Configuration, slots: int = 1) -> Taken | Unestimable:
+        """Bytes per pool; what all ``slots`` take of cache, state and output is told as one slot's.
 
         Cache, state and output are one per slot; buffers hardly know slots. The plan itself is made of exact estimates
         for the slots that it has.
         """
-        estimate = self.estimate(configuration, 1)
-        if isinstance(estimate, Unestimable):
-            return estimate
-        return self.taken(estimate)
+        estimate = self.estimate(configuration, slots)
+        return estimate if isinstance(estimate, Unestimable) else self.taken(estimate)
 
     def taken(self, estimate: Estimate) -> Taken:
         """An estimate's bytes by pool; what it says of slots is as if it had one."""
@@ -116,12 +85,25 @@ class HostAssessor:
 
         Buffers are convex in slots, so what the most slots exceed the line by, spread over them, covers every number.
         """
-        one, most = self.estimate(configuration, 1), self.estimate(configuration, slots)
+        one, most = self.takes(configuration), self.takes(configuration, slots)
         if slots < 2 or isinstance(one, Unestimable) or isinstance(most, Unestimable):
             return {}
-        exact = {pool: sum(d.total_bytes for d in demands) for pool, demands in self.by_pool(most).items()}
-        line = {taken.pool: taken.fixed_bytes + taken.per_slot_bytes * slots for taken in self.taken(one).pools}
+        exact = {pool.pool: pool.fixed_bytes + pool.per_slot_bytes for pool in most.pools}
+        line = {pool.pool: pool.fixed_bytes + pool.per_slot_bytes * slots for pool in one.pools}
         return {pool: max(0, -(-(exact[pool] - line[pool]) // (slots - 1))) for pool in line}
+
+    def weights(self, configuration: Configuration) -> tuple[int, ...]:
+        """Bytes of weights by pool, in the order of `takes`, as llama.cpp holds them; empty where nobody knows."""
+        shape, file = configuration.model.architecture, configuration.artifact
+        if shape is None or file.weights is None:
+            return ()
+        eyes = file.projector_bytes if configuration.vision else 0
+        held: dict[str, int] = {}
+        head = configuration.ahead is not None and configuration.ahead.draft is None
+        for place, size in weights_by_place(shape, file.weights, configuration.placement, eyes, prediction=head):
+            pool = self._pools[place]
+            held[pool] = held.get(pool, 0) + size
+        return tuple(size for _, size in sorted(held.items()))
 
     def estimate(self, configuration: Configuration, slots: int) -> Estimate | Unestimable:
         """What the engine takes, place by place, with so many slots."""

@@ -7,11 +7,12 @@ the same for every quantisation) plus the file's part (weights), so that the sha
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from stackplan.assess import Assess, Taken
+from stackplan.assess import Assess
+from stackplan.bare import Bare, loaded
 from stackplan.catalog import Artifact, Model
 from stackplan.configuration import WHOLE_TEXT_MODES, Ahead, Configuration, place_name
 from stackplan.contexts import context_steps
-from stackplan.curves import filled, raised, with_weights_of
+from stackplan.curves import Curves
 from stackplan.dominated import Undominated, best_files, spaced
 from stackplan.eligibility import Refusal
 from stackplan.estimate.kv_cache import cache_obstacle
@@ -23,6 +24,7 @@ from stackplan.proposers import Proposers
 from stackplan.rating import Rating
 from stackplan.serving import Placement, Serving, SpeedEstimate, Unestimable
 from stackplan.stack import Policy
+from stackplan.taken import Taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +85,13 @@ class BaseFinder:
     rating: Rating
     proposers: Proposers
     refusals: list[Refusal] = field(default_factory=list)
-    _shapes: dict[object, dict[int, Taken | Unestimable]] = field(default_factory=dict)
+    _curves: Curves = field(init=False)
     _grids: dict[str, tuple[int, ...]] = field(default_factory=dict)
     _budgets: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Begin to remember curves."""
+        self._curves = Curves(self.assess)
 
     def bases(self, served: Served) -> Iterator[Base]:
         """Every base of a model that fits its place alone.
@@ -137,7 +143,7 @@ class BaseFinder:
             if not merits:
                 continue
             configuration = _configuration(served, artifact, contexts[0], kv_type, placement)
-            least = self.assess.takes(configuration)
+            least = self._taken(configuration)
             if isinstance(least, Unestimable):
                 self._refuse(configuration, merits, least.reason, least.detail)
             elif short := self._shortfall(least):
@@ -156,7 +162,7 @@ class BaseFinder:
             if all(merit <= plain[position] for position, merit in merits):
                 continue
             sped = replace(base, speed=speed, merits=merits, ahead=ahead)
-            least = self.assess.takes(sped.configuration(base.contexts[0]))
+            least = self._taken(sped.configuration(base.contexts[0]))
             if not isinstance(least, Unestimable) and not self._shortfall(least):
                 yield replace(sped, least=least)
 
@@ -197,28 +203,16 @@ class BaseFinder:
         return tuple(step for step in self._grids[served.mode] if least <= step <= served.model.context_tokens)
 
     def _curve(self, base: Base) -> Iterator[Taken | Unestimable]:
-        """What the base takes at each context: its model's curve with the file's weights.
-
-        Part of a model in host memory stages its own tensors, so there each file is asked itself.
-        """
-        if not base.is_whole or base.artifact.weights is None:
-            excess = self._excess(base)
-            return (raised(self.assess.takes(base.configuration(context)), excess) for context in base.contexts)
-        ahead = base.ahead and (base.ahead.name, base.ahead.acceleration.draft_tokens)
-        key = (base.served.key, base.served.engine, base.served.vision, base.kv_type, base.placement, ahead)
-        if key not in self._shapes:
-            excess = self._excess(base)
-            shape = filled(base.contexts, lambda context: self.assess.takes(base.configuration(context)))
-            self._shapes[key] = {context: raised(taken, excess) for context, taken in shape.items()}
-        return (with_weights_of(self._shapes[key][context], base.least) for context in base.contexts)
-
-    def _excess(self, base: Base) -> dict[str, int]:
-        """What slots beyond the first add to buffers, at the shortest or the longest context, whichever is more."""
+        """What the base takes at each context: its model's curve with what the file adds."""
         slots = sum(need.slots for need in base.served.needs)
-        ends = [
-            self.assess.slot_excess(base.configuration(end), slots) for end in (base.contexts[0], base.contexts[-1])
-        ]
-        return {pool: max(end.get(pool, 0) for end in ends) for pool in {**ends[0], **ends[1]}}
+        file = self._curves.file(base.configuration(base.contexts[0]))
+        line = self._curves.over(base.configuration, base.contexts, file.largest, slots)
+        return (loaded(point, file) if isinstance(point, Bare) else point for point in line)
+
+    def _taken(self, configuration: Configuration) -> Taken | Unestimable:
+        file = self._curves.file(configuration)
+        point = self._curves.at(configuration, file.largest)
+        return loaded(point, file) if isinstance(point, Bare) else point
 
     def _shortfall(self, taken: Taken) -> tuple[str, int] | None:
         """The pool that misses most, and how much, when one instance with one slot does not fit alone."""

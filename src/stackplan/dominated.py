@@ -9,10 +9,10 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from stackplan.assess import Taken
 from stackplan.catalog import Artifact
 from stackplan.configuration import Ahead
 from stackplan.serving import Placement
+from stackplan.taken import Taken
 
 _SPACING = 1.125  # between the files of a model that is cut: finer steps hardly change its speed or its worth
 

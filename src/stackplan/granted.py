@@ -1,12 +1,10 @@
 """A candidate for a wish, whether or not it fits: counted as the solver counts what is offered."""
 
-from dataclasses import replace
-
-from stackplan.assess import Taken
 from stackplan.bases import Base, BaseFinder
 from stackplan.options import column_of
 from stackplan.problem import Candidate, Tier
 from stackplan.serving import Unestimable
+from stackplan.taken import PoolTaken, Taken
 
 
 def candidate_of(finder: BaseFinder, base: Base, context_tokens: int, tier: Tier) -> Candidate | None:
@@ -25,10 +23,11 @@ def _raised(taken: Taken, excess: dict[str, int]) -> Taken:
     """What each slot beyond the first adds to buffers, counted as the options do."""
     return Taken(
         tuple(
-            replace(
-                pool,
-                fixed_bytes=pool.fixed_bytes - excess.get(pool.pool, 0),
-                per_slot_bytes=pool.per_slot_bytes + excess.get(pool.pool, 0),
+            PoolTaken(
+                pool.pool,
+                pool.fixed_bytes - excess.get(pool.pool, 0),
+                pool.per_slot_bytes + excess.get(pool.pool, 0),
+                pool.weights_bytes,
             )
             for pool in taken.pools
         )

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from stackplan.assess import Taken
 from stackplan.bases import Base, BaseFinder, Served
 from stackplan.catalog import Artifact, Catalog, Model
 from stackplan.configuration import Configuration, place_name
@@ -20,6 +19,7 @@ from stackplan.problem import TIERS, Candidate, Diversity, Need, Offer, Problem,
 from stackplan.rating import Rating
 from stackplan.serving import Placement, SpeedEstimate
 from stackplan.stack import Policy
+from stackplan.taken import Taken
 
 # Utility points are rounded to thousandths, so that sums are exact integers.
 VALUE_PER_POINT = 1000
@@ -119,7 +119,7 @@ def _without_twins(artifacts: Iterable[Artifact]) -> Iterator[Artifact]:
 def column_of(base: Base, context: int, taken: Taken, tier: Tier, finder: BaseFinder) -> Column | None:
     """The option of a base at one context in one tier; None when no need would have it."""
     configuration = base.configuration(context)
-    name = f"{configuration.name}|{tier}"
+    name = candidate_name(configuration, tier)
     memory = sum(pool.fixed_bytes + pool.per_slot_bytes for pool in taken.pools)
     offers = tuple(
         Offer(need.id, name, _value(need, merit, context, memory, tier, finder.rating), need.slots)
@@ -141,6 +141,11 @@ def column_of(base: Base, context: int, taken: Taken, tier: Tier, finder: BaseFi
         deployable=Deployable(configuration, tier, taken, base.speed),
         offers=offers,
     )
+
+
+def candidate_name(configuration: Configuration, tier: Tier) -> str:
+    """The name of the candidate that a configuration is in a tier."""
+    return f"{configuration.name}|{tier}"
 
 
 def may_be_in(need: RoleNeed, tier: Tier) -> bool:

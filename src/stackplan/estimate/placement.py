@@ -6,6 +6,7 @@ counted from the end: the output layer first, then the last block. The input lay
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import accumulate
 from math import ceil
 
@@ -80,6 +81,7 @@ def _kinds(layers: Sequence[Layer], *, prediction: bool) -> tuple[LayerKind, ...
     )
 
 
+@lru_cache(maxsize=4096)
 def shares(block_count: int, placement: Placement) -> tuple[Share, ...]:
     """The devices' shares in split order, with empty ones kept; blocks below the first are the CPU's.
 

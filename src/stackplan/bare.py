@@ -1,0 +1,132 @@
+"""What a model takes without its weights: asked once, it serves every file of the model.
+
+llama.cpp's bytes are a sum of weights, which go where the layers go, and of what the shape alone decides. Only a model
+that is partly in host memory ties the two: the largest tensor left there is staged on the card when it is needed, in a
+buffer that is the widest of several. That buffer is found by asking about files whose largest tensor is tiny and huge.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from operator import add
+
+from stackplan.architecture import WeightTable
+from stackplan.catalog import Artifact
+from stackplan.configuration import Configuration
+from stackplan.serving import Placement, Unestimable
+from stackplan.taken import PoolTaken, Taken
+
+SEPARABLE_ENGINES = frozenset({"llama.cpp", "ollama"})  # their answer is weights and a shape
+_HUGE = 1 << 60  # bytes: more than everything else of any model together, so that it shows in a sum
+
+Largest = tuple[int, int]  # bytes of the largest tensor of a layer, and of the largest expert stack
+Ask = Callable[[Configuration, int], Taken | Unestimable]
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """What a file adds to what its model takes in one place: weights by pool, and the largest tensors to stage."""
+
+    weights: tuple[int, ...]
+    largest: Largest
+
+
+NOTHING = File((), (0, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """What staging could make of the fixed bytes of one pool: ``room_bytes + copies * largest[kind]``, at least."""
+
+    position: int
+    kind: int
+    room_bytes: int
+    copies: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bare:
+    """What a model takes without its file's weights, pool by pool: ``fixed + per_slot * slots``.
+
+    ``weights`` of it are weights all the same: of what is loaded beside the file.
+    """
+
+    pools: tuple[str, ...]
+    fixed: tuple[int, ...]
+    per_slot: tuple[int, ...]
+    weights: tuple[int, ...]
+    staging: tuple[Staging, ...] = ()
+
+    def fixed_with(self, file: File) -> list[int]:
+        """Fixed bytes by pool once ``file`` is loaded."""
+        held = file.weights or (0,) * len(self.pools)
+        fixed = list(map(add, self.fixed, held))
+        for one in self.staging:
+            staged = one.room_bytes + one.copies * file.largest[one.kind] + held[one.position]
+            fixed[one.position] = max(fixed[one.position], staged)
+        return fixed
+
+
+def separable(configuration: Configuration) -> bool:
+    """Whether what the configuration takes is what its model takes without weights, and the weights."""
+    known = configuration.model.architecture is not None and configuration.artifact.weights is not None
+    return known and configuration.engine in SEPARABLE_ENGINES
+
+
+def staged_largest(artifact: Artifact, placement: Placement) -> Largest:
+    """The largest tensors that a file may have to stage; none where all of it is where its placement says."""
+    if artifact.weights is None or (placement.gpu_layers is None and not placement.cpu_expert_layers):
+        return (0, 0)
+    return (artifact.weights.largest_layer_tensor_bytes, artifact.weights.largest_expert_tensor_bytes)
+
+
+def like_of(placement: Placement) -> Placement:
+    """The placement that stands for those with the same bytes beside weights: cache and buffers stay on the card."""
+    return replace(placement, cpu_expert_layers=1) if placement.cpu_expert_layers > 1 else placement
+
+
+def bare(configuration: Configuration, slots: int, largest: Largest, ask: Ask) -> Bare | Unestimable:
+    """What the configuration takes without weights, if it has tensors to stage like those of ``largest``."""
+    tiny = (min(largest[0], 1), min(largest[1], 1))
+    found = ask(_empty(configuration, tiny), slots)
+    if isinstance(found, Unestimable):
+        return found
+    staging: list[Staging] = []
+    for kind in (0, 1):
+        if tiny[kind]:
+            asked = (_HUGE, tiny[1]) if kind == 0 else (tiny[0], _HUGE)
+            staging += _stagings(kind, ask(_empty(configuration, asked), slots))
+    return replace(whole(found), staging=tuple(staging))
+
+
+def whole(taken: Taken) -> Bare:
+    """What a file takes of an engine that ties weights and the rest together, as if it were all the model's."""
+    pools, fixed, per_slot, weights = zip(*taken.pools, strict=True)
+    return Bare(pools, fixed, per_slot, weights)
+
+
+def _stagings(kind: int, huge: Taken | Unestimable) -> list[Staging]:
+    if isinstance(huge, Unestimable):
+        return []
+    parts = ((position, *divmod(pool.fixed_bytes, _HUGE)) for position, pool in enumerate(huge.pools))
+    return [Staging(position, kind, room, copies) for position, copies, room in parts if copies]
+
+
+def _empty(configuration: Configuration, largest: Largest) -> Configuration:
+    """The configuration with a file without bytes in place of its own, and without its eyes."""
+    shape = configuration.model.architecture
+    table = _table(len(shape.layers) if shape else 0, largest)
+    file = replace(configuration.artifact, weights=table, projector_bytes=0)
+    return replace(configuration, artifact=file, vision=False)
+
+
+@lru_cache(maxsize=1024)
+def _table(blocks: int, largest: Largest) -> WeightTable:
+    nothing = (0,) * blocks
+    return WeightTable(0, 0, nothing, nothing, 0, 0, 0, 0, *largest)
+
+
+def loaded(bare: Bare, file: File) -> Taken:
+    """What a configuration takes with its file."""
+    weights = map(add, bare.weights, file.weights) if file.weights else bare.weights
+    return Taken(tuple(map(PoolTaken, bare.pools, bare.fixed_with(file), bare.per_slot, weights)))
