@@ -35,7 +35,7 @@ def device_profile_host(name: str, *, ram_bytes: int | None = None) -> Host | No
     if len(devices) > 1 and any(facts.unified for facts in devices):
         raise UserError(
             f"{name}: a device with unified memory is a machine of its own",
-            hint="plan several machines with `stackplan fleet`",
+            hint="plan each machine on its own",
             slug="unified-combined",
         )
     return _host(name, devices, ram_bytes, physical)

@@ -51,7 +51,7 @@ def with_gpus(host: Host, added: Host) -> Host:
         if any(one.pool(device.pool).kind is PoolKind.UNIFIED for device in one.gpus):
             raise UserError(
                 f"{one.name} has unified memory: a machine of its own, which takes no cards",
-                hint="plan several machines with `stackplan fleet`",
+                hint="plan each machine on its own",
                 slug="unified-combined",
             )
     taken = {device.id for device in host.devices} | {pool.id for pool in host.pools}

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from stackplan.cli import run
+from stackplan.cli.world import Asked, read_world
 from stackplan.detect import replay_host
 from stackplan.views.host import host_text
 from tests.detect.recorded import write_probe
@@ -122,3 +123,23 @@ def test_this_machine_is_saved_and_listed(
     assert run(["profiles", "show", "my-box"]) == 0
     assert run(["profiles", "validate", "my-box"]) == 0
     assert "my-box" in capsys.readouterr().out
+
+
+def test_planning_takes_a_recording_like_the_json_that_detection_makes_of_it(
+    probe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["detect", "--replay", str(probe), "--json"]) == 0
+    (tmp_path / "host.json").write_text(capsys.readouterr().out)
+    hosts = [read_world(Asked(host=machine, idle=True)).host for machine in (probe, tmp_path / "host.json")]
+    assert hosts[0] == hosts[1]
+    assert hosts[0].origin == "replayed"
+    assert [line.name for line in hosts[0].pools[0].reserved] == ["driver reserve", "headroom"]
+
+
+@pytest.mark.parametrize("content", [b"\x1f\x8b", b"\x1f\x8b\x08" + b"\0" * 40, b"{", b"", b"\xff\xfe"])
+def test_a_damaged_machine_is_refused_by_planning(
+    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "machine").write_bytes(content)
+    assert run(["plan", "--host", str(tmp_path / "machine")]) == 1
+    assert capsys.readouterr().err.startswith(("error[bad-probe]", "error[bad-host]"))

@@ -19,7 +19,7 @@ from stackplan.units import parse_bytes
 ProfileArgument = Annotated[
     str | None, typer.Argument(help="A profile or device, like rtx-3090-ti; none: this machine.")
 ]
-HostOption = Annotated[Path | None, typer.Option("--host", help="Plan for the machine that this JSON describes.")]
+HostOption = Annotated[Path | None, typer.Option("--host", help="A machine's JSON, or its recording (tar.gz).")]
 StackOption = Annotated[str | None, typer.Option("--stack", help="A stack's name, or a YAML file.")]
 CatalogOption = Annotated[Path | None, typer.Option("--catalog", help="A catalog folder that wins over the bundled.")]
 SetOption = Annotated[
@@ -38,6 +38,10 @@ NoMeasurementsOption = Annotated[
     bool, typer.Option("--no-measurements", help="Plan with derived speeds only, whatever was measured.")
 ]
 IdleOption = Annotated[bool, typer.Option("--idle", help="Plan as if no other program held memory of this machine.")]
+
+
+_GZIP = b"\x1f\x8b"
+_LONGEST_HOST = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,8 @@ def _machine(asked: Asked) -> Profile:
         return load_profile(asked.profile, ram_bytes=ram)
     if ram is not None:
         raise UserError("--ram is for a declared machine", hint="name a profile or device too", slug="bad-options")
-    host = _described(asked.host) if asked.host else _detected(asked.idle)
+    host = _described(asked.host) if asked.host else _detected()
+    host = _idle(host) if asked.idle else host
     return Profile("", host, "everyday", Policy())
 
 
@@ -114,18 +119,28 @@ def _described(path: Path) -> Host:
     from stackplan.host_json import host_from_json  # noqa: PLC0415
 
     try:
-        return host_from_json(json.loads(path.read_text(encoding="utf-8")))
+        with path.open("rb") as stream:
+            content = stream.read(_LONGEST_HOST)
+        if content.startswith(_GZIP):
+            from stackplan.detect import replay_host  # noqa: PLC0415
+
+            return replay_host(path)
+        return host_from_json(json.loads(content))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         hint = "write one with: stackplan detect --json > machine.json"
         raise UserError(f"{path} is not a machine's JSON: {error}", hint=hint, slug="bad-host") from error
 
 
-def _detected(idle: bool) -> Host:
+def _detected() -> Host:
     from stackplan.detect import detect_host  # noqa: PLC0415
+
+    return detect_host()
+
+
+def _idle(host: Host) -> Host:
     from stackplan.idle_host import idle_host  # noqa: PLC0415
 
-    host = detect_host()
-    return idle_host(host) if idle else host
+    return idle_host(host)
 
 
 def _stack(name: str, roles: tuple[Any, ...]) -> Stack:
