@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 from stackplan.errors import UserError
 from stackplan.plan import Plan
 from stackplan.running.endpoints import listeners
-from stackplan.running.environment import key_files, keys_of
+from stackplan.running.environment import is_readable_by_others, key_files, keys_of
 from stackplan.running.leftovers import leftovers
 from stackplan.running.readiness import check_files, check_ports, with_program
 from stackplan.running.record import Record, forget, read_record, write_record
@@ -63,7 +63,7 @@ def up(plan: Plan, site: Site, wish: Wish, config: Path, say: Say) -> tuple[Star
         known = [with_program(unit) for unit in planned] if name in NATIVE else planned
         fresh = [unit for unit in known if unit.id in chosen.start]
         _check(plan, site, fresh, boss.states(site), native=name in NATIVE)
-        keys = keys_of(known, key_files(config, site.folder), os.environ)
+        keys = _keys(known, key_files(config, site.folder), say)
         if chosen.stop:
             say(f"stopping {', '.join(chosen.stop)}: not planned in memory beside what is asked for")
             boss.stop(site, chosen.stop)
@@ -120,6 +120,13 @@ def _planned(plan: Plan, site: Site, chosen: Selection, wanted: tuple[str, ...])
     """Units of the plan that run or are to run from now on."""
     names = {*chosen.start, *wanted} - set(chosen.stop)
     return [unit for unit in units(plan, site.folder) if unit.id in names]
+
+
+def _keys(known: list[Unit], files: Sequence[Path], say: Say) -> dict[str, str]:
+    for path in files:
+        if is_readable_by_others(path):
+            say(f"note: other users can read the keys in {path}; chmod 600 {path}")
+    return keys_of(known, files, os.environ)
 
 
 def _check(plan: Plan, site: Site, fresh: list[Unit], now: Mapping[str, State], *, native: bool) -> None:
