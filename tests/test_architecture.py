@@ -73,7 +73,7 @@ SPEAKING = {"rich", "typer"}
 PURE = {
     "afterwards", "alone", "architecture", "assemble", "assess", "bases", "calibration", "catalog", "choose",
     "configuration", "contexts", "counterfactual", "curves", "deployed", "diff", "dominated", "eligibility",
-    "estimate", "explain", "fallbacks", "fixes", "granted", "hardware", "measurement", "needs", "options", "outlines",
+    "estimate", "explain", "fallbacks", "fixes", "granted", "hardware", "measurement", "needs", "options", "market",
     "pipeline", "placements", "plan", "problem", "proposers", "quality", "quantisation", "rating", "reasons",
     "remote", "runtime", "saving", "serving", "traded", "utility", "utility_terms", "whatif",
 }  # fmt: skip

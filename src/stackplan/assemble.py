@@ -34,7 +34,7 @@ from stackplan.problem import Choice, Problem
 from stackplan.rating import Rating
 from stackplan.saving import with_saved_prompts
 from stackplan.serving import Unestimable
-from stackplan.solve.highs import SOLVER
+from stackplan.solve.simplex import SOLVER
 
 ESTIMATOR = "stackplan 1 (llama.cpp b11434)"
 _TIER_ORDER = {"hot": 0, "warm": 1, "cold": 2}

@@ -5,20 +5,14 @@ matter: columns are added until none outside has a positive profit (column gener
 is within the gap to the best known choice goes to the solver, and its optimum is the optimum of the space.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from stackplan.bases import Base, BaseFinder
 from stackplan.configuration import place_name
-from stackplan.options import (
-    VALUE_PER_POINT,
-    Column,
-    Deployable,
-    column_of,
-    columns_of,
-    empty_problem,
-)
-from stackplan.outlines import Outline, curve_of, gain, outline_of, speaks
+from stackplan.market import Market, Promise, speaks
+from stackplan.options import VALUE_PER_POINT, Column, Deployable, column_of, columns_of, empty_problem
 from stackplan.problem import TIERS, Choice, NoChoice, Problem
 from stackplan.solve import solve
 from stackplan.solve.lexicographic import best_value, requirement_reward
@@ -27,12 +21,13 @@ from stackplan.solve.search import start_assignment
 from stackplan.solve.usage import value
 
 _SEEDS_PER_NEED = 3
-_ADDED_PER_ROUND = 60
+_ADDED_PER_ROUND = 150
+_ADDED_OF_A_MODEL = 6  # in one round: more are much alike
 _NEAR = 200  # columns of which the best choice is found at once
 _NEARBY, _WIDER = 0.01, 4  # of the bound: profits that are looked at first, and how much further if they are few
 _ROUNDS = 20
 _NODES = 60  # branch-and-bound nodes of one level
-_MOST_SOLVED = 1500  # columns that HiGHS solves in about a second
+_MOST_SOLVED = 1500  # columns that are solved in about a second
 _NEAR_SECONDS = 30.0  # for emergencies: work is bounded by nodes, which no slow machine changes
 DEFAULT_SECONDS = 120.0
 _NEGLIGIBLE = 0.0005  # of the bound: further rounds of pricing cost more than a slightly wider final circle
@@ -57,30 +52,35 @@ def choose(
     Where more options could matter than can be solved, or ``seconds`` run out, the best choice known is given with
     its true bound and ``optimal`` False.
     """
-    seeds = {column.candidate.id: column for column in _seeds(bases, finder)}
-    chosen = _from_seeds(finder, bases, seeds, partial, seconds)
-    if isinstance(chosen.answer, NoChoice):  # is it so, or did the seeds miss what little fits?
-        seeds |= {column.candidate.id: column for column in _lightest_columns(bases, finder)}
-        chosen = _from_seeds(finder, bases, seeds, partial, seconds)
-    return chosen
+    market = Market.of(bases, finder)
+    columns = _by_name(_seeds(bases, finder))
+    answer, problem, columns = _from_seeds(market, columns, partial, seconds)
+    if isinstance(answer, NoChoice):  # is it so, or did the seeds miss what little fits?
+        columns |= _by_name(_lightest_columns(bases, finder))
+        answer, problem, columns = _from_seeds(market, columns, partial, seconds)
+    offered = sum(len(base.contexts) * len(base.merits) for base in bases) * len(TIERS)
+    return Chosen(answer, problem, {name: column.deployable for name, column in columns.items()}, offered)
 
 
 def _from_seeds(
-    finder: BaseFinder, bases: Sequence[Base], columns: dict[str, Column], partial: bool, seconds: float
-) -> Chosen:
+    market: Market, columns: dict[str, Column], partial: bool, seconds: float
+) -> tuple[Choice | NoChoice, Problem, dict[str, Column]]:
+    finder = market.finder
     empty = empty_problem(finder.host, finder.needs, finder.rating)
-    outlines = [outline_of(base, finder) for base in bases]
-    found = _priced(finder, outlines, columns, empty, _reward(finder, empty))
+    found = _priced(market, columns, empty, _reward(finder, empty))
     left_out, known = False, None
     if found is not None:
         known = _best_known(columns, empty, found, _first(finder))
-        columns, left_out = _worth_solving(finder, outlines, columns, known, empty, found)
+        columns, left_out = _worth_solving(market, columns, known, empty, found)
     problem = _problem(empty, columns)
-    offered = sum(len(base.contexts) * len(base.merits) for base in bases) * len(TIERS)
     answer = solve(problem, partial=partial, seconds=seconds, hint=known, nodes=_NODES)
     if left_out and found is not None and isinstance(answer, Choice):
         answer = _bounded(answer, found)
-    return Chosen(answer, problem, {name: column.deployable for name, column in columns.items()}, offered)
+    return answer, problem, columns
+
+
+def _by_name(columns: Iterable[Column]) -> dict[str, Column]:
+    return {column.candidate.id: column for column in columns}
 
 
 def _lightest_columns(bases: Sequence[Base], finder: BaseFinder) -> Iterator[Column]:
@@ -97,50 +97,49 @@ def _lightest_columns(bases: Sequence[Base], finder: BaseFinder) -> Iterator[Col
         yield from (c for c in columns_of(base, finder) if c.deployable.configuration.context_tokens in contexts)
 
 
-def _priced(
-    finder: BaseFinder, outlines: list[Outline], columns: dict[str, Column], empty: Problem, reward: float
-) -> PriceList | None:
+def _priced(market: Market, columns: dict[str, Column], empty: Problem, reward: float) -> PriceList | None:
     """Prices at which what lies outside ``columns`` adds next to nothing; grows ``columns`` on the way.
 
     The bound of the prices given covers what little the columns outside could still add.
     """
-    first = _first(finder)
     for _ in range(_ROUNDS):
         found = prices(_problem(empty, columns), reward)
         if found is None:
             return None
-        fresh = _profitable(finder, outlines, found, _TOLERANCE)
-        fresh = {name: column for name, column in fresh.items() if name not in columns}
-        missed = _most_added(found, fresh, first)
+        promises = market.best(found, _TOLERANCE, columns)
+        missed = _most_added(promises)
         if missed <= _NEGLIGIBLE * abs(found.bound - found.reward * len(found.required)):
             return replace(found, bound=found.bound + missed)
-        best = sorted(fresh.values(), key=lambda column: (-_profit(found, column, first), column.candidate.id))
-        columns |= {column.candidate.id: column for column in best[:_ADDED_PER_ROUND]}
+        columns |= _by_name(_columns(_varied(promises), market.finder))
     return None
 
 
-def _most_added(found: PriceList, fresh: dict[str, Column], first: Mapping[str, str]) -> float:
+def _most_added(promises: Sequence[Promise]) -> float:
     """What columns outside could add together: for each need, the most profitable of those that serve it."""
     best: dict[str, float] = {}
-    for column in fresh.values():
-        for need, gained in _gains(column, found, first).items():
-            best[need] = max(best.get(need, 0.0), gained)
+    for promise in promises:
+        for need, _ in promise.outline.values:
+            best[need.id] = max(best.get(need.id, 0.0), promise.gain)
     return sum(best.values())
 
 
-def _worth_solving(
-    finder: BaseFinder,
-    outlines: list[Outline],
-    columns: dict[str, Column],
-    known: Mapping[str, str] | None,
-    empty: Problem,
-    found: PriceList,
-) -> tuple[dict[str, Column], bool]:
-    """Every column that some choice better than the known one could use, and whether any had to be left out."""
-    if known is None:
-        return columns, True
-    earned = value(_problem(empty, columns), known) + found.reward * len(found.required)
-    return _most_profitable(finder, outlines, found, earned - found.bound - _TOLERANCE, columns)
+def _varied(promises: Sequence[Promise]) -> list[Promise]:
+    """The most promising, not too many of one model."""
+    taken: Counter[str] = Counter()
+    chosen: list[Promise] = []
+    for promise in promises:
+        key = promise.outline.base.served.key
+        if taken[key] < _ADDED_OF_A_MODEL:
+            taken[key] += 1
+            chosen.append(promise)
+    return chosen[:_ADDED_PER_ROUND]
+
+
+def _columns(promises: Iterable[Promise], finder: BaseFinder) -> Iterator[Column]:
+    for promise in promises:
+        column = column_of(promise.outline.base, promise.context, promise.taken, promise.tier, finder)
+        if column is not None:
+            yield column
 
 
 def _best_known(
@@ -149,7 +148,7 @@ def _best_known(
     """The best choice found quickly: by search over all columns, and nearly exactly over the likeliest."""
     whole = _problem(empty, columns)
     ordered = sorted(columns.values(), key=lambda column: (-_profit(found, column, first), column.candidate.id))
-    near = _problem(empty, {column.candidate.id: column for column in ordered[:_NEAR]})
+    near = _problem(empty, _by_name(ordered[:_NEAR]))
     required = {need.id for need in empty.needs if need.required}
     close = best_value(near, seconds=_NEAR_SECONDS)
     tried = [start_assignment(whole), close.assignment if close else None]
@@ -157,18 +156,23 @@ def _best_known(
     return max(fitting, key=lambda known: value(whole, known), default=None)
 
 
-def _most_profitable(
-    finder: BaseFinder, outlines: list[Outline], found: PriceList, least: float, columns: dict[str, Column]
+def _worth_solving(
+    market: Market, columns: dict[str, Column], known: Mapping[str, str] | None, empty: Problem, found: PriceList
 ) -> tuple[dict[str, Column], bool]:
-    """Columns above ``least``; where there are more than can be solved, the most profitable of them."""
-    first, tried = _first(finder), max(least, -_NEARBY * abs(found.bound - found.reward * len(found.required)))
-    chosen = _profitable(finder, outlines, found, tried)
+    """Every column that some choice better than the known one could use, and whether any had to be left out."""
+    if known is None:
+        return columns, True
+    earned = value(_problem(empty, columns), known) + found.reward * len(found.required)
+    least = earned - found.bound - _TOLERANCE
+    tried = max(least, -_NEARBY * abs(found.bound - found.reward * len(found.required)))
+    chosen = _profitable(market, found, tried)
     while tried > least and len(chosen) < _MOST_SOLVED // 2:
         tried = max(least, _WIDER * tried)
-        chosen = _profitable(finder, outlines, found, tried)
+        chosen = _profitable(market, found, tried)
+    first = _first(market.finder)
     ordered = sorted(chosen.values(), key=lambda column: (-_profit(found, column, first), column.candidate.id))
-    kept = {column.candidate.id: column for column in ordered[:_MOST_SOLVED]}
-    return kept | columns, tried > least or len(ordered) > _MOST_SOLVED
+    served = {name: columns[name] for name in known.values()}
+    return _by_name(ordered[:_MOST_SOLVED]) | served, tried > least or len(ordered) > _MOST_SOLVED
 
 
 def _bounded(choice: Choice, found: PriceList) -> Choice:
@@ -179,20 +183,11 @@ def _bounded(choice: Choice, found: PriceList) -> Choice:
     return replace(choice, bound=bound, optimal=False, status="feasible")
 
 
-def _profitable(finder: BaseFinder, outlines: list[Outline], found: PriceList, least: float) -> dict[str, Column]:
+def _profitable(market: Market, found: PriceList, least: float) -> dict[str, Column]:
     """Columns with an offer whose profit is above ``least``, with those offers only."""
-    first = _first(finder)
-    fresh: dict[str, Column] = {}
-    for outline in outlines:
-        for tier in TIERS:
-            if gain(outline, found, tier, outline.least, None, finder) <= least:
-                continue
-            for context, taken, amounts in curve_of(outline, finder):
-                if gain(outline, found, tier, amounts, context, finder) > least:
-                    column = column_of(outline.base, context, taken, tier, finder)
-                    if column is not None and (kept := _gainful(column, found, least, first)):
-                        fresh[column.candidate.id] = kept
-    return fresh
+    first = _first(market.finder)
+    kept = (_gainful(column, found, least, first) for column in _columns(market.all(found, least), market.finder))
+    return _by_name(column for column in kept if column is not None)
 
 
 def _gainful(column: Column, found: PriceList, least: float, first: Mapping[str, str]) -> Column | None:

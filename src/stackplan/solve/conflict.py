@@ -8,8 +8,7 @@ import time
 from dataclasses import replace
 
 from stackplan.problem import Need, Problem
-from stackplan.solve.exact import Exact
-from stackplan.solve.highs import Termination
+from stackplan.solve.exact import Exact, Termination
 from stackplan.solve.index import indexed
 
 _SECONDS = 5.0

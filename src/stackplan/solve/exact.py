@@ -1,44 +1,74 @@
-"""A programme's minimum in exact integers: what the solver's rounding let through is cut off and tried again."""
+"""A programme's minimum in exact integers: every answer is added up again, and what does not fit is cut off."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
-from stackplan.solve.formulation import Term, cover_row, formulate, run, serve
-from stackplan.solve.highs import Answer, minimise
+from stackplan.solve.formulation import formulate
 from stackplan.solve.index import Indexed
+from stackplan.solve.names import Term, file_column, run, serve
 from stackplan.solve.rows import Programme
-from stackplan.solve.search import fits, minimal_cover
+from stackplan.solve.search import fits, improved, minimal_cover, rounded
+from stackplan.solve.sided import NEVER
+from stackplan.solve.splits import structure_of
+from stackplan.solve.tree import Cut, Judged, Tree
+
+_EXACT = 1e-6  # what adding floats of one level may be off
+
+
+class Termination(StrEnum):
+    """How a search for a minimum ended."""
+
+    OPTIMAL = "optimal"
+    FEASIBLE = "feasible"
+    INFEASIBLE = "infeasible"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The best assignment known, its cost and the proved lower bound of any cost."""
+
+    termination: Termination
+    assignment: dict[str, str]
+    cost: float
+    bound: float
 
 
 @dataclass(slots=True)
 class Exact:
-    """One problem under one deadline, and what was learnt on the way: ``covers`` that do not fit, levels ``held``.
+    """One problem under one deadline, and the levels ``held`` so far.
 
-    ``gap`` is the relative gap that an answer may have; 0 where the best is asked for. ``nodes`` bounds the work of one
-    solve; ``deadline`` is there for emergencies only, since what it cuts off depends on the machine.
+    ``nodes`` bounds the work of one minimum; ``deadline`` is there for emergencies only, since what it cuts off depends
+    on the machine.
     """
 
     index: Indexed
     partial: bool
     deadline: float
     clock: Callable[[], float]
-    gap: float = 0.0
     nodes: int = 2_000_000_000
-    covers: list[dict[str, str]] = field(default_factory=list)
     held: list[tuple[list[Term], str, float]] = field(default_factory=list)
 
-    def minimum(self, cost: dict[str, float], start: Mapping[str, str] | None = None) -> Answer:
-        """The least cost with the levels above held. ``start`` is a feasible assignment to begin from."""
-        while True:
-            programme = self._programme(cost)
-            point = point_of(self.index, start) if start is not None else None
-            answer = minimise(
-                programme, seconds=max(0.1, self.deadline - self.clock()), start=point, gap=self.gap, nodes=self.nodes
-            )
-            assignment = assignment_of(self.index, answer)
-            if not answer.values or fits(self.index.problem, assignment):
-                return answer
-            self.covers.append(minimal_cover(self.index.problem, assignment))
+    def minimum(
+        self, cost: dict[str, float], start: Mapping[str, str] | None = None, *, step: float = _EXACT, gap: float = 0.0
+    ) -> Answer:
+        """The least cost with the levels above held. ``start`` is a feasible assignment to begin from.
+
+        ``step`` is the least by which two costs differ, so that less need not be looked for; nor need be what is less
+        than the relative ``gap`` better than the start.
+        """
+        programme = self._programme(cost)
+        judge = _Judge(self.index, programme, guesses=bool(cost) and not self.held)  # a guess need not keep levels
+        known: Judged[dict[str, str]] = Judged(NEVER) if start is None else judge.judged(dict(start))
+        least = max(step - _EXACT, gap * abs(known.cost) if start is not None else 0.0)
+        structure = structure_of(self.index, programme)
+        tree = Tree(programme, structure, judge.verdict, judge.guess, least, known)
+        outcome = tree.search(self.nodes, lambda: self.clock() > self.deadline)
+        if outcome.best.found is not None:
+            ended = Termination.OPTIMAL if outcome.closed else Termination.FEASIBLE
+            return Answer(ended, outcome.best.found, outcome.best.cost, outcome.bound)
+        return Answer(Termination.INFEASIBLE if outcome.closed else Termination.UNKNOWN, {}, 0.0, outcome.bound)
 
     def hold(self, terms: list[Term], sense: str, assignment: Mapping[str, str], slack: float) -> None:
         """Keep the level ``terms`` at what the assignment reached, give or take ``slack``."""
@@ -47,38 +77,77 @@ class Exact:
         self.held.append((terms, sense, reached + slack))
 
     def _programme(self, cost: dict[str, float]) -> Programme:
-        programme = formulate(self.index, partial=self.partial)
+        asked = {*cost, *(column for terms, _, _ in self.held for column, _ in terms)}
+        programme = formulate(self.index, partial=self.partial, files=any(c.startswith(file_column("")) for c in asked))
         for number, (terms, sense, right) in enumerate(self.held):
             programme.row(f"level {number} held", terms, sense, right)
-        for number, cover in enumerate(self.covers):
-            cover_row(programme, self.index, f"together over budget {number}", cover)
         programme.cost = cost
         return programme
 
 
-def assignment_of(index: Indexed, answer: Answer) -> dict[str, str]:
-    """Which candidate serves each need in the solver's answer; merged needs get theirs in order of names."""
-    found: dict[str, str] = {}
-    for need, offers in index.by_need.items():
-        taken = sorted(offer.candidate for offer in offers if answer.values.get(serve(offer), 0.0) > 0.5)
-        found |= dict(zip(index.members.get(need, (need,)), taken, strict=False))
-    return found
+@dataclass(slots=True)
+class _Judge:
+    """Reads points of a relaxation as assignments, and adds up what they take and cost."""
+
+    index: Indexed
+    programme: Programme
+    guesses: bool
+    _improved: bool = False
+
+    def judged(self, assignment: dict[str, str]) -> Judged[dict[str, str]]:
+        """An assignment with its cost."""
+        return Judged(self.cost_of(assignment), assignment)
+
+    def verdict(self, values: Sequence[float]) -> Judged[dict[str, str]] | Cut:
+        """The cost of a whole point, or a row that forbids what does not fit together."""
+        assignment = self._assignment(values)
+        if fits(self.index.problem, assignment):
+            return self.judged(assignment)
+        cover = minimal_cover(self.index.problem, assignment)
+        first = {need: group[0] for group in self.index.members.values() for need in group}
+        columns = self.programme.columns
+        terms = {columns[f"serve|{first.get(need, need)}|{name}"]: 1.0 for need, name in cover.items()}
+        return Cut(terms, len(terms) - 1.0)
+
+    def guess(self, values: Sequence[float]) -> Judged[dict[str, str]] | None:
+        """An assignment near a relaxed point, if one fits and serves what is required; the first one is improved."""
+        if not self.guesses:
+            return None
+        columns = self.programme.columns
+        shares = {(o.need, o.candidate): values[columns[serve(o)]] for o in self.index.offers}
+        assignment = rounded(self.index.problem, {pair: share for pair, share in shares.items() if share > _EXACT})
+        if assignment is None:
+            return None
+        if not self._improved:
+            self._improved, assignment = True, improved(self.index.problem, assignment)
+        return self.judged(assignment)
+
+    def cost_of(self, assignment: Mapping[str, str]) -> float:
+        """What an assignment costs, from the whole values of its columns."""
+        cost = self.programme.cost
+        return sum(cost.get(column, 0.0) * value for column, value in point_of(self.index, assignment).items() if value)
+
+    def _assignment(self, values: Sequence[float]) -> dict[str, str]:
+        columns = self.programme.columns
+        found: dict[str, str] = {}
+        for need, offers in self.index.by_need.items():
+            taken = sorted(offer.candidate for offer in offers if values[columns[serve(offer)]] > 0.5)
+            found |= dict(zip(self.index.members.get(need, (need,)), taken, strict=False))
+        return found
 
 
 def point_of(index: Indexed, assignment: Mapping[str, str]) -> dict[str, float]:
-    """The programme's columns at an assignment; slack columns are left for the solver to complete."""
+    """The programme's columns at an assignment, those of places for turns left out."""
     point: dict[str, float] = {}
-    for offer in index.offers:
-        members = index.members.get(offer.need, (offer.need,))
-        taken = any(assignment.get(member) == offer.candidate for member in members)
-        point[serve(offer)] = 1.0 if taken else 0.0
-        point[run(offer.candidate)] = max(point.get(run(offer.candidate), 0.0), point[serve(offer)])
-    for candidate in index.candidates.values():
-        for name, _ in candidate.files:
-            column = f"file|{name}"
-            point[column] = max(point.get(column, 0.0), point[run(candidate.id)])
+    for need, name in assignment.items():
+        for offer in index.by_candidate.get(name, ()):
+            if need in index.members.get(offer.need, (offer.need,)):
+                point[serve(offer)] = 1.0
+        if name in index.candidates:
+            point[run(index, name)] = 1.0
+            point |= {file_column(file): 1.0 for file, _ in index.candidates[name].files}
     for rule in index.problem.diversities:
         first, second = (assignment.get(need, "") for need in (rule.first, rule.second))
-        if first and second and index.candidates[first].lineage == index.candidates[second].lineage:
+        if first and second and index.candidates[first].lineage == index.candidates[second].lineage != "":
             point[f"alike|{rule.first}|{rule.second}|{index.candidates[first].lineage}"] = 1.0
     return point

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from stackplan.problem import Candidate, Offer, Problem
 
-_UNITS_PER_BUDGET = 32768
+_UNITS_PER_BUDGET = 4194304
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,15 @@ weight. Values are integers; sizes closer than 8 bytes count as equal, below wha
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from stackplan.problem import Choice, NoChoice, Problem
 from stackplan.solve.conflict import minimal_conflict
 from stackplan.solve.dominance import undominated
-from stackplan.solve.exact import Exact, assignment_of
-from stackplan.solve.formulation import Term, disk_terms, formulate, memory_terms, serve, value_terms
-from stackplan.solve.highs import Answer, Termination
+from stackplan.solve.exact import Answer, Exact, Termination
+from stackplan.solve.formulation import disk_terms, formulate, memory_terms, value_terms
 from stackplan.solve.index import Indexed, indexed
+from stackplan.solve.names import Term, serve
 from stackplan.solve.pricing import PriceList, prices, within
 from stackplan.solve.rows import mps_text
 from stackplan.solve.search import start_assignment
@@ -26,6 +27,7 @@ _NEAR_NODES = 10  # branch-and-bound nodes of a quick look
 _UNBOUNDED = 2_000_000_000
 _MOST_TIED = 500  # offers among which ties are settled by proof; more cost more than the tie is worth
 _TIED_MIB = 8 / MIB
+_WHOLE = 1.0  # values are whole numbers
 _TIED_VALUE = 1.0  # thousandths of a point: what float prices may be off
 
 
@@ -48,27 +50,27 @@ def solve(
     deadline = clock() + seconds
     found = prices(problem, float(requirement_reward(problem)))
     known = _better(problem, start_assignment(problem), hint)
-    reduced = undominated(_within_reach(problem, found, known))
+    reduced = _with_known(undominated(_within_reach(problem, found, known)), problem, known)
     index = indexed(reduced)
     exact = Exact(index, partial, deadline, clock, nodes=nodes or _UNBOUNDED)
     terms = _value_with_requirements(index) if partial else list(value_terms(index))
-    answer = exact.minimum(_negated(terms), known)
+    answer = exact.minimum(_negated(terms), known, step=_WHOLE)
     if answer.termination is Termination.INFEASIBLE:
         return NoChoice(minimal_conflict(problem))
     if answer.termination is not Termination.OPTIMAL:
         return _unproved(problem, index, answer, known)
-    assignment = _settled(exact, found, assignment_of(index, answer))
+    assignment = _settled(exact, found, answer.assignment)
     return _choice(problem, assignment, bound=value(problem, assignment), status="optimal")
 
 
 def best_value(problem: Problem, *, gap: float = 0.002, seconds: float = DEFAULT_SECONDS) -> Choice | None:
     """A choice of nearly the most value, required needs first; None when time brings none."""
     index = indexed(problem)
-    exact = Exact(index, True, time.monotonic() + seconds, time.monotonic, gap=gap, nodes=_NEAR_NODES)
-    answer = exact.minimum(_negated(_value_with_requirements(index)), start_assignment(problem))
-    if not answer.values:
+    exact = Exact(index, True, time.monotonic() + seconds, time.monotonic, nodes=_NEAR_NODES)
+    cost = _negated(_value_with_requirements(index))
+    assignment = exact.minimum(cost, start_assignment(problem), step=_WHOLE, gap=gap).assignment
+    if not assignment:
         return None
-    assignment = assignment_of(index, answer)
     return _choice(problem, assignment, bound=value(problem, assignment), status="feasible")
 
 
@@ -92,6 +94,17 @@ def _within_reach(problem: Problem, found: PriceList | None, known: Mapping[str,
     if found is None or known is None:
         return problem
     return within(problem, found, _earned(problem, known) - found.bound - _TIED_VALUE)
+
+
+def _with_known(reduced: Problem, problem: Problem, known: Mapping[str, str] | None) -> Problem:
+    """The reduced problem, with what the known choice uses."""
+    names = {candidate.id for candidate in reduced.candidates} | set((known or {}).values())
+    pairs = {(offer.need, offer.candidate) for offer in reduced.offers} | set((known or {}).items())
+    return replace(
+        reduced,
+        candidates=tuple(candidate for candidate in problem.candidates if candidate.id in names),
+        offers=tuple(offer for offer in problem.offers if (offer.need, offer.candidate) in pairs),
+    )
 
 
 def _earned(problem: Problem, assignment: Mapping[str, str]) -> float:
@@ -124,15 +137,15 @@ def _settled(exact: Exact, found: PriceList | None, assignment: dict[str, str]) 
     index = indexed(_within_reach(exact.index.problem, found, assignment))
     if exact.nodes < _UNBOUNDED and len(index.offers) > _MOST_TIED:
         return assignment
-    ties = Exact(index, exact.partial, exact.deadline, exact.clock, covers=list(exact.covers), nodes=exact.nodes)
+    ties = Exact(index, exact.partial, exact.deadline, exact.clock, nodes=exact.nodes)
     values = _value_with_requirements(index) if exact.partial else list(value_terms(index))
     best = assignment
     ties.hold(values, "G", best, -0.5)
     for terms in (list(memory_terms(index)), list(disk_terms(index)), _name_terms(index)):
         answer = ties.minimum(_summed(terms), best)
-        if not answer.values:
+        if not answer.assignment:
             break
-        best = assignment_of(index, answer)
+        best = answer.assignment
         ties.hold(terms, "L", best, _TIED_MIB)
     return best
 
@@ -151,7 +164,7 @@ def _name_weight(need: str, candidate: str) -> float:
 
 
 def _unproved(problem: Problem, index: Indexed, answer: Answer, start: Mapping[str, str] | None) -> Choice | NoChoice:
-    known = [assignment_of(index, answer)] if answer.termination is Termination.FEASIBLE else []
+    known = [answer.assignment] if answer.termination is Termination.FEASIBLE else []
     known += [dict(start)] if start is not None else []
     if not known:
         return NoChoice(("time",))

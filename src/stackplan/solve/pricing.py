@@ -6,16 +6,20 @@ below (best known choice - relaxation's value) can be left out without losing th
 Wolsey, Integer Programming, 2nd ed. (2020), section 7.6. tests/solve/test_pricing.py holds it against trying all.
 """
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from stackplan.problem import Candidate, Offer, Problem
 from stackplan.solve.formulation import formulate, value_terms
-from stackplan.solve.highs import relax
 from stackplan.solve.index import Indexed, alike_needs, indexed
+from stackplan.solve.names import key_row, level_row, need_row, serve, turn_row
+from stackplan.solve.simplex import Relaxation
+from stackplan.solve.turns import cold_place, levels_of, warm_place
 
-_SECONDS = 20.0
+Steps = tuple[tuple[int, ...], tuple[float, ...]]  # levels in units, and what reaching so many of them costs
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +31,13 @@ class PriceList:
     need: Mapping[str, float]
     memory: Mapping[str, float]
     hot_beside_cold: Mapping[str, float]
-    turn: Mapping[tuple[str, str, str], float]
-    cold: Mapping[tuple[str, str], float]
+    turn: Mapping[tuple[str, str], float]
+    levels: Mapping[tuple[str, str], Steps]
     key: Mapping[str, float]
     alike: Mapping[tuple[str, str], float]
     apart: Mapping[tuple[str, str], float]
-    known_groups: frozenset[tuple[str, str]]
+    places: frozenset[str]
+    merged: frozenset[str]
     need_count: int
     reward: float
     required: frozenset[str]
@@ -50,13 +55,14 @@ class PriceList:
         """What a need costs to serve, less the reward where it is required."""
         return self.need[need] - (self.reward if need in self.required else 0.0)
 
-    def turn_price(self, tier: str, group: str, pool: str, need: str) -> float:
-        """Price of one unit of a pool while ``need`` is served by a WARM or COLD candidate that takes its turn."""
-        if tier == "cold":
-            return self.cold.get((pool, need), 0.0)
-        if (group, pool) in self.known_groups:
-            return self.turn.get((group, pool, need), 0.0)
-        return self.memory[pool] / self.need_count  # a group's prices over its needs may add up to the pool's
+    def turn_cost(self, tier: str, group: str, pool: str, need: str, key: str, units: int) -> float:
+        """What it costs that ``need`` is served by a WARM or COLD candidate that takes so many units in its turn."""
+        place = cold_place(pool) if tier == "cold" else warm_place(group, pool)
+        if place not in self.places:  # its prices over needs may add up to the pool's
+            return 0.0 if tier == "cold" else self.memory[pool] * units / self.need_count
+        cost = self.turn.get((place, need), 0.0) * units
+        steps = self.levels.get((place, f"{need} by {key}" if need in self.merged else need))
+        return cost if steps is None else cost + steps[1][bisect_right(steps[0], units)]
 
     def _fixed_price(self, candidate: Candidate, pool: str, fixed_bytes: int, kept_bytes: int) -> float:
         unit = self.units[pool]
@@ -70,23 +76,29 @@ class PriceList:
             (offer.need, candidate.lineage), 0.0
         )
         for take in candidate.takes:
-            unit = self.units[take.pool]
+            unit, pool = self.units[take.pool], take.pool
             slots = take.per_slot_bytes * offer.slots // unit
             if candidate.tier == "hot":
-                profit -= (self.memory[take.pool] + self.hot_beside_cold[take.pool]) * slots
+                profit -= (self.memory[pool] + self.hot_beside_cold[pool]) * slots
             else:
-                price = self.turn_price(candidate.tier, candidate.swap_group, take.pool, offer.need)
-                profit -= price * (take.fixed_bytes // unit + slots)
+                units = take.fixed_bytes // unit + slots
+                profit -= self.turn_cost(candidate.tier, candidate.swap_group, pool, offer.need, candidate.key, units)
         return profit
 
 
 def prices(problem: Problem, reward: float) -> PriceList | None:
     """Prices of the problem's linear relaxation, in which serving a required need earns ``reward`` on top."""
     index = indexed(problem)
+    if not index.offers:
+        return None
     programme = formulate(index, partial=True)
     programme.cost = {column: -value for column, value in _value_columns(index, reward).items()}
-    found = relax(programme, seconds=_SECONDS)
-    return None if found is None else _listed(index, -found.objective, found.rows, reward)
+    with Relaxation(programme) as relaxation:
+        found = relaxation.solve()
+    if found is None:
+        return None
+    duals = dict(zip((name for name, _, _ in programme.rows), found.prices, strict=True))
+    return _listed(index, -found.objective, duals, reward)
 
 
 def within(problem: Problem, found: PriceList, least: float) -> Problem:
@@ -112,54 +124,73 @@ def _value_columns(index: Indexed, reward: float) -> dict[str, float]:
         total[column] += value
     for offer in index.offers:
         if offer.need in required:
-            total[f"serve|{offer.need}|{offer.candidate}"] += reward
+            total[serve(offer)] += reward
     return total
 
 
 def _listed(index: Indexed, bound: float, duals: Mapping[str, float], reward: float) -> PriceList:
     """Duals of a minimisation are at most 0 for upper limits; prices are their opposites."""
     problem = index.problem
-    needs, pools = [need.id for need in problem.needs], list(problem.pools)
+    pools = list(problem.pools)
     groups = {c.swap_group for c in index.candidates.values() if c.tier == "warm"}
+    places = {warm_place(group, pool): pool for group in groups for pool in pools}
+    places |= {cold_place(pool): pool for pool in pools}
     keys = {candidate.key for candidate in index.candidates.values()}
-    lineages = {candidate.lineage for candidate in index.candidates.values()}
-
     first = {need: group[0] for group in index.members.values() for need in group}
 
     def price(row: str) -> float:
         return max(0.0, -duals.get(row, 0.0))
 
+    turn = {
+        (place, need): found for place in places for need in index.by_need if (found := price(turn_row(place, need)))
+    }
+    levels = _levels(index, places, keys, price)
+    return PriceList(
+        bound=bound,
+        units=index.units,
+        need={need.id: price(need_row(first.get(need.id, need.id))) for need in problem.needs},
+        memory={pool: price(f"{pool} memory") for pool in pools},
+        hot_beside_cold={pool: price(f"{pool} memory with a COLD instance") for pool in pools},
+        turn=turn,
+        levels=levels,
+        key={key: price(key_row(key)) for key in keys},
+        alike=_alike(index, price),
+        apart={
+            (need, key): price(f"{key} serves one of {'+'.join(group)}")
+            for group in problem.distinct
+            for need in group
+            for key in keys
+        },
+        places=frozenset(place for place, _ in [*turn, *levels]),
+        merged=frozenset(index.members),
+        need_count=len(problem.needs),
+        reward=reward,
+        required=frozenset(need.id for need in problem.needs if need.required),
+    )
+
+
+def _levels(
+    index: Indexed, places: Mapping[str, str], keys: set[str], price: Callable[[str], float]
+) -> dict[tuple[str, str], Steps]:
+    """For each place and need, what reaching its levels costs; for a merged need by the model that serves it."""
+    ones = [need for need in index.by_need if need not in index.members]
+    ones += [f"{need} by {key}" for need in index.members for key in keys]
+    found: dict[tuple[str, str], Steps] = {}
+    for place, pool in places.items():
+        levels = levels_of(index.problem.pools[pool] // index.units[pool])
+        for one in ones:
+            each = [price(level_row(place, number, one)) for number in range(len(levels))]
+            if any(each):
+                found[(place, one)] = (levels, tuple(accumulate(each, initial=0.0)))
+    return found
+
+
+def _alike(index: Indexed, price: Callable[[str], float]) -> dict[tuple[str, str], float]:
+    lineages = {candidate.lineage for candidate in index.candidates.values()}
     alike: dict[tuple[str, str], float] = defaultdict(float)
-    for rule in problem.diversities:
+    for rule in index.problem.diversities:
         for lineage in lineages:
             told = price(f"alike|{rule.first}|{rule.second}|{lineage} told")
             for need in (rule.first, rule.second):
                 alike[(need, lineage)] += told
-    apart = {
-        (need, key): price(f"{key} serves one of {'+'.join(group)}")
-        for group in problem.distinct
-        for need in group
-        for key in keys
-    }
-    turn = {
-        (group, pool, need): price(f"slot|{group}|{pool} holds whoever serves {need}")
-        for group in groups
-        for pool in pools
-        for need in needs
-    }
-    return PriceList(
-        bound=bound,
-        units=index.units,
-        need={need: price(f"role {first.get(need, need)} served") for need in needs},
-        memory={pool: price(f"{pool} memory") for pool in pools},
-        hot_beside_cold={pool: price(f"{pool} memory with a COLD instance") for pool in pools},
-        turn=turn,
-        cold={(pool, need): price(f"cold|{pool} holds whoever serves {need}") for pool in pools for need in needs},
-        key={key: price(f"one instance of {key}") for key in keys},
-        alike=alike,
-        apart=apart,
-        known_groups=frozenset((g, p) for g in groups for p in pools if any(turn[(g, p, n)] for n in needs)),
-        need_count=len(needs),
-        reward=reward,
-        required=frozenset(need.id for need in problem.needs if need.required),
-    )
+    return alike

@@ -3,6 +3,8 @@
 Deterministic and exact in what it claims: every choice it returns fits, judged by `usage`.
 """
 
+from collections.abc import Mapping
+
 from stackplan.problem import Candidate, Offer, Problem
 from stackplan.solve.usage import Facts, facts_of, pool_bytes, value
 
@@ -22,12 +24,38 @@ def start_assignment(problem: Problem) -> dict[str, str] | None:
             assignment[need.id] = chosen.candidate
         elif need.required:
             return None
+    return improved(problem, assignment)
+
+
+def improved(problem: Problem, assignment: dict[str, str]) -> dict[str, str]:
+    """An assignment that fits, made better by moves until none helps: one need's offer, or one candidate for many."""
+    facts = facts_of(problem)
+    by_need = {need.id: _offers(problem, need.id) for need in problem.needs}
     for _ in range(_ROUNDS):
-        improved = _improved(facts, by_need, _shared(facts, assignment))
-        if improved == assignment:
+        better = _improved(facts, by_need, _shared(facts, assignment))
+        if better == assignment:
             break
-        assignment = improved
+        assignment = better
     return assignment
+
+
+def rounded(problem: Problem, shares: Mapping[tuple[str, str], float]) -> dict[str, str] | None:
+    """An assignment that fits, from the shares that a relaxation gives to pairs of need and candidate.
+
+    Pairs are taken in order of their share while they fit; None when a required need goes unserved.
+    """
+    facts = facts_of(problem)
+    alike = {need: group[0] for group in problem.distinct for need in group}
+    assignment: dict[str, str] = {}
+    for need in sorted(facts.needs, key=lambda need: (need not in facts.required, need)):
+        known = {
+            name: shares.get((need, name), shares.get((alike.get(need, need), name), 0.0)) for name in facts.named[need]
+        }
+        for name in sorted((n for n in known if known[n] > 0.0), key=lambda name: (-known[name], name)):
+            if _fits(facts, {**assignment, need: name}):
+                assignment[need] = name
+                break
+    return assignment if facts.required <= assignment.keys() else None
 
 
 def _shared(facts: Facts, assignment: dict[str, str]) -> dict[str, str]:

@@ -18,6 +18,13 @@ class Facts:
     values: Mapping[tuple[str, str], int]
     by_candidate: tuple[tuple[str, tuple[Offer, ...]], ...]
     required: frozenset[str]
+    named: Mapping[str, tuple[str, ...]]
+    """Candidates offered to each need."""
+
+    @property
+    def needs(self) -> Iterable[str]:
+        """The needs in the problem's order."""
+        return self.named.keys()
 
     def slots_asked(self, assignment: Mapping[str, str]) -> dict[str, int]:
         """Slots that each deployed candidate must have: those of its needs added up."""
@@ -55,7 +62,15 @@ def _facts(key: _ById) -> Facts:
         {(offer.need, offer.candidate): offer.value for offer in problem.offers},
         _by_worth(problem),
         frozenset(need.id for need in problem.needs if need.required),
+        _named(problem),
     )
+
+
+def _named(problem: Problem) -> dict[str, tuple[str, ...]]:
+    named: dict[str, list[str]] = {need.id: [] for need in problem.needs}
+    for offer in problem.offers:
+        named[offer.need].append(offer.candidate)
+    return {need: tuple(names) for need, names in named.items()}
 
 
 def _by_worth(problem: Problem) -> tuple[tuple[str, tuple[Offer, ...]], ...]:

@@ -1,0 +1,181 @@
+"""Linear relaxations in HiGHS's own library, kept between solves: a change of bounds costs a few pivots, not a program.
+
+highsbox brings the library beside the program; ctypes reaches its C interface without numpy (docs/adr/0010).
+"""
+
+import ctypes
+import sys
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from stackplan.solve.rows import Programme
+
+SOLVER = "HiGHS (highsbox)"
+
+Basis = tuple[bytes, bytes]
+
+_OPTIMAL, _INFEASIBLE, _UNBOUNDED_OR_INFEASIBLE, _ABOVE_BOUND, _ITERATIONS = 7, 8, 9, 11, 14
+_BY_COLUMN, _MINIMISE = 1, 1
+_INFINITY = float("inf")
+_LIBRARY = {"darwin": "libhighs*.dylib", "win32": "*highs*.dll"}.get(sys.platform, "libhighs.so*")
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """A relaxation's optimum: ``values`` and reduced costs by column number, prices by row number.
+
+    ``finished`` is False when the pivots allowed ran out: ``objective`` is then a lower bound all the same, where the
+    dual simplex was at work, and nothing else means anything.
+    """
+
+    objective: float
+    finished: bool
+    values: Sequence[float] = ()
+    reduced: Sequence[float] = ()
+    prices: Sequence[float] = ()
+
+
+class Relaxation:
+    """The linear relaxation of a programme, solved again and again under other bounds. Close it after use."""
+
+    def __init__(self, programme: Programme) -> None:
+        self.columns = len(programme.columns)
+        self.rows = len(programme.rows)
+        self._library = _library()
+        self._model = self._library.Highs_create()
+        for name in (b"output_flag", b"log_to_console"):
+            self._library.Highs_setBoolOptionValue(self._model, name, 0)
+        self._library.Highs_setIntOptionValue(self._model, b"threads", 1)
+        self._pass(programme)
+
+    def __enter__(self) -> "Relaxation":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._library.Highs_destroy(self._model)
+
+    def solve(self, *, most_pivots: int | None = None, above: float | None = None) -> Solved | None:
+        """The optimum under the present bounds; None when there is none, or when it lies ``above``."""
+        self._library.Highs_setIntOptionValue(
+            self._model, b"simplex_iteration_limit", 2_147_483_647 if most_pivots is None else most_pivots
+        )
+        limit = _INFINITY if above is None else above
+        self._library.Highs_setDoubleOptionValue(self._model, b"objective_bound", ctypes.c_double(limit))
+        self._library.Highs_run(self._model)
+        status = self._library.Highs_getModelStatus(self._model)
+        if status in {_INFEASIBLE, _UNBOUNDED_OR_INFEASIBLE, _ABOVE_BOUND}:
+            return None
+        objective = self._library.Highs_getObjectiveValue(self._model)
+        if status == _ITERATIONS:
+            return Solved(objective, finished=False)
+        if status != _OPTIMAL:
+            raise SimplexError(f"HiGHS ended a relaxation with status {status}")
+        return self._solved(objective)
+
+    def bound(self, columns: Iterable[int], lower: Sequence[float], upper: Sequence[float]) -> None:
+        """Give columns other bounds."""
+        chosen = array("i", columns)
+        if chosen:
+            self._library.Highs_changeColsBoundsBySet(
+                self._model, len(chosen), _ints(chosen), _doubles(array("d", lower)), _doubles(array("d", upper))
+            )
+
+    def bound_row(self, row: int, lower: float, upper: float) -> None:
+        """Give a row other bounds."""
+        self._library.Highs_changeRowBounds(self._model, row, ctypes.c_double(lower), ctypes.c_double(upper))
+
+    def add_row(self, terms: Mapping[int, float], lower: float, upper: float) -> int:
+        """Add a row; its number."""
+        index, value = array("i", terms), array("d", terms.values())
+        self._library.Highs_addRow(
+            self._model, ctypes.c_double(lower), ctypes.c_double(upper), len(index), _ints(index), _doubles(value)
+        )
+        self.rows += 1
+        return self.rows - 1
+
+    def basis(self) -> Basis:
+        """Where the last solve ended, to begin from again."""
+        columns, rows = array("i", bytes(4 * self.columns)), array("i", bytes(4 * self.rows))
+        self._library.Highs_getBasis(self._model, _ints(columns), _ints(rows))
+        return columns.tobytes(), rows.tobytes()
+
+    def begin_from(self, basis: Basis) -> None:
+        """Begin the next solve from a basis; rows added since are basic."""
+        columns, rows = array("i", basis[0]), array("i", basis[1])
+        rows.extend([1] * (self.rows - len(rows)))
+        self._library.Highs_setBasis(self._model, _ints(columns), _ints(rows))
+
+    def _solved(self, objective: float) -> Solved:
+        value, reduced = array("d", bytes(8 * self.columns)), array("d", bytes(8 * self.columns))
+        activity, prices = array("d", bytes(8 * self.rows)), array("d", bytes(8 * self.rows))
+        self._library.Highs_getSolution(
+            self._model, _doubles(value), _doubles(reduced), _doubles(activity), _doubles(prices)
+        )
+        return Solved(objective, True, value, reduced, prices)
+
+    def _pass(self, programme: Programme) -> None:
+        starts, index, values = array("i"), array("i"), array("d")
+        for entries in programme.entries.values():
+            starts.append(len(index))
+            index.extend([row for row, _ in entries])
+            values.extend([coefficient for _, coefficient in entries])
+        starts.append(len(index))
+        cost = array("d", [programme.cost.get(column, 0.0) for column in programme.columns])
+        upper = array("d", [_INFINITY if column in programme.unbounded else 1.0 for column in programme.columns])
+        low = array("d", [-_INFINITY if sense == "L" else right for _, sense, right in programme.rows])
+        high = array("d", [_INFINITY if sense == "G" else right for _, sense, right in programme.rows])
+        self._library.Highs_passLp(
+            self._model,
+            *(self.columns, self.rows, len(index), _BY_COLUMN, _MINIMISE, ctypes.c_double(0.0)),
+            *(_doubles(column) for column in (cost, array("d", bytes(8 * self.columns)), upper, low, high)),
+            *(_ints(starts), _ints(index), _doubles(values)),
+        )
+
+
+class SimplexError(RuntimeError):
+    """HiGHS itself failed: a bug, not a property of the problem."""
+
+
+def _ints(values: "array[int]") -> Any:
+    return (ctypes.c_int * len(values)).from_buffer(values)
+
+
+def _doubles(values: "array[float]") -> Any:
+    return (ctypes.c_double * len(values)).from_buffer(values)
+
+
+@cache
+def _library() -> Any:
+    import highsbox  # noqa: PLC0415  (only planning needs the solver)
+
+    folder = Path(str(highsbox.highs_lib_dir()))
+    paths = sorted(folder.glob(_LIBRARY)) or sorted(folder.parent.glob(f"bin/{_LIBRARY}"))
+    if not paths:
+        raise SimplexError(f"highsbox has no library in {folder}")
+    library = ctypes.CDLL(str(paths[0]))
+    library.Highs_create.restype = ctypes.c_void_p
+    library.Highs_getObjectiveValue.restype = ctypes.c_double
+    for name in _FUNCTIONS:
+        getattr(library, name).argtypes = None
+    return _Typed(library)
+
+
+_FUNCTIONS = ("Highs_run", "Highs_destroy")
+
+
+class _Typed:
+    """The library, every call's first argument a pointer."""
+
+    def __init__(self, library: Any) -> None:
+        self._calls: dict[str, Any] = {}
+        self._raw = library
+
+    def __getattr__(self, name: str) -> Any:
+        function = getattr(self._raw, name)
+        if name == "Highs_create":
+            return function
+        return lambda model, *rest: function(ctypes.c_void_p(model), *rest)
