@@ -120,6 +120,8 @@ class SourceRecord(Record):
     architecture: Note = ""
     sizes: Note = ""
     ollama: Note = ""
+    thinking: Note = ""
+    prediction: Note = ""
 
 
 def _hyperparameter(value: Any) -> Any:
