@@ -1,4 +1,4 @@
-"""Runs in Infinity's environment: its own command line parser reads the words after ``infinity_emb``; starts nothing."""
+"""Runs in Infinity's environment: its own parser reads the words after ``infinity_emb``; nothing is started."""
 
 import json
 import sys

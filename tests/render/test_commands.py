@@ -93,6 +93,25 @@ def test_no_plan_and_unknown_target_name_the_next_step(saved: Path) -> None:
     assert "compose" in done.stderr
 
 
+def test_apply_takes_targets_with_commas_the_users_own_among_them(tmp_path: Path) -> None:
+    manifest = "outputs: [{template: list.txt.j2, path: inventory/list.txt}]\n"
+    lines = "{% for role in roles %}{{ role.name }} {{ role.url }}\n{% endfor %}"
+    write(tmp_path / "own/inventory", {"manifest.yaml": manifest, "list.txt.j2": lines})
+    words = ["apply", "cpu-only", "--target", "litellm, routing,inventory", "--templates", "own", "--out", "deploy"]
+    done = stackplan(*words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    files = read_tree(tmp_path / "deploy")
+    assert files.keys() == {
+        "plan.json", "stackplan.lock", "litellm/config.yaml", "litellm/config.compose.yaml", "routing.yaml",
+        "inventory/list.txt",
+    }  # fmt: skip
+    assert "worker http://127.0.0.1:" in files["inventory/list.txt"]
+    again = stackplan("render", "--target", "inventory", "--templates", "own", "--out", "other", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert read_tree(tmp_path / "other") == {"inventory/list.txt": files["inventory/list.txt"]}
+    assert "error[unknown-target]" in stackplan("render", "--target", " ,", cwd=tmp_path).stderr
+
+
 def test_route_says_where_and_why(saved: Path) -> None:
     done = stackplan("route", "--plan", "plan.json", "--task", "math", cwd=saved)
     assert done.stdout.startswith("math: math is made for math\n")

@@ -1,4 +1,4 @@
-"""Command lines of vLLM, Text Embeddings Inference and Infinity: what the plan says, in words that the programs know."""
+"""Command lines of vLLM, Text Embeddings Inference and Infinity: the plan, in words that the programs know."""
 
 import hashlib
 import json

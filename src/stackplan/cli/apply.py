@@ -35,6 +35,7 @@ def apply(
         "deploy"
     ),
     target: Annotated[str | None, typer.Option("--target", help="Targets by name, comma separated.")] = None,
+    templates: Annotated[Path | None, typer.Option("--templates", help="A folder with your own targets.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
     """Plan, and write everything needed to run the stack into one folder."""
@@ -42,21 +43,23 @@ def apply(
     if planned.plan is None:
         refuse(planned, as_json=as_json)
         raise typer.Exit(ExitCode.NO_PLAN)
-    count = _write(planned, out, target)
+    count = _write(planned, out, target, templates)
     typer.echo(plan_to_json(planned.plan), nl=False) if as_json else present(planned, next_step=_next(out))
     print(f"wrote {count} files to {out}", file=sys.stderr)
 
 
-def _write(planned: Planned, out: Path, target: str | None) -> int:
+def _write(planned: Planned, out: Path, target: str | None, templates: Path | None) -> int:
+    from stackplan.cli.deployment import chosen_targets  # noqa: PLC0415
     from stackplan.deploy import write_tree  # noqa: PLC0415
     from stackplan.lock import LOCK_NAME, lock_text  # noqa: PLC0415
-    from stackplan.render import default_targets, render_plan  # noqa: PLC0415
+    from stackplan.render import render_plan  # noqa: PLC0415
+    from stackplan.render.user_targets import find_user_targets  # noqa: PLC0415
 
     assert planned.plan is not None  # noqa: S101
     lock = _lock(planned.plan, out)
-    chosen = tuple(target.split(",")) if target else default_targets(lock.plan)
-    targets = tuple(dict.fromkeys(("plan", *chosen)))  # what follows, download first, reads the plan from the folder
-    files = {**render_plan(lock.plan, targets), LOCK_NAME: lock_text(lock)}
+    # What follows, download first, reads the plan from the folder.
+    targets = tuple(dict.fromkeys(("plan", *chosen_targets(target, lock.plan))))
+    files = {**render_plan(lock.plan, targets, find_user_targets(templates)), LOCK_NAME: lock_text(lock)}
     write_tree(out, files)
     return len(files)
 

@@ -54,6 +54,19 @@ def deployed(plan_file: Path, models: Path | None) -> "tuple[Plan, Site]":
     return plan, site_of(plan_file.parent, models_folder(models))
 
 
+def chosen_targets(names: str | None, plan: Plan) -> tuple[str, ...]:
+    """Targets named with commas between, else those of the plan's host. Raises `UserError` when none is named."""
+    from stackplan.render import default_targets, target_names  # noqa: PLC0415
+
+    if names is None:
+        return default_targets(plan)
+    chosen = tuple(dict.fromkeys(filter(None, (name.strip() for name in names.split(",")))))
+    if not chosen:
+        hint = f"choose from {', '.join(target_names())}"
+        raise UserError("--target names no target", hint=hint, slug="unknown-target")
+    return chosen
+
+
 def current_lock(plan: Plan, folder: Path) -> Lock:
     """The lock of ``plan`` with whatever the saved one already knows."""
     saved = saved_lock(folder)

@@ -27,9 +27,9 @@ def render(
     and the rest of it stays. Your own targets are folders with a manifest.yaml and templates under
     ~/.config/stackplan/templates or --templates.
     """
-    from stackplan.cli.deployment import locked_plan  # noqa: PLC0415
+    from stackplan.cli.deployment import chosen_targets, locked_plan  # noqa: PLC0415
     from stackplan.deploy import is_tree, read_tree, write_tree  # noqa: PLC0415
-    from stackplan.render import default_targets, render_plan, target_names  # noqa: PLC0415
+    from stackplan.render import render_plan, target_names  # noqa: PLC0415
     from stackplan.render.user_targets import find_user_targets  # noqa: PLC0415
 
     own = find_user_targets(templates)
@@ -37,15 +37,14 @@ def render(
         typer.echo("\n".join([*target_names(), *sorted(own)]))
         return
     plan = locked_plan(plan_file)
-    chosen = tuple(filter(None, target.split(","))) if target is not None else default_targets(plan)
+    chosen = chosen_targets(target, plan)
     files = render_plan(plan, chosen, own)
     if as_json:
         typer.echo(json.dumps(files, indent=2, ensure_ascii=False))
         return
     folder = out or plan_file.parent
     kept = read_tree(folder) if out is None and is_tree(folder) else {}
-    scripts = frozenset(path for path in kept | files if path.endswith(".sh"))
-    write_tree(folder, kept | files, executable=scripts)
+    write_tree(folder, kept | files)
     for path in files:
         typer.echo(f"{folder / path}")
     typer.echo(f"{len(files)} files for {', '.join(chosen)}", err=True)
