@@ -1,8 +1,11 @@
 """Drift for people, for GitHub's log, for code scanning (SARIF 2.1.0) and as JSON."""
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
 
 from stackplan.drift import Drift
 
@@ -34,19 +37,25 @@ def drift_github(found: Sequence[Drift], folder: str) -> str:
 
 def drift_sarif(found: Sequence[Drift], folder: str, version: str) -> str:
     """The differences as a SARIF 2.1.0 log, which code scanning reads."""
-    rules = [{"id": kind} for kind in sorted({one.kind for one in found})]
-    results = [
-        {
-            "ruleId": one.kind,
-            "level": "error",
-            "message": {"text": f"{one.message}. {one.hint}"},
-            "locations": [{"physicalLocation": {"artifactLocation": {"uri": f"{folder}/{one.file}"}}}],
-        }
-        for one in found
-    ]
+    kinds = sorted({one.kind for one in found})
+    rules = [{"id": kind, "shortDescription": {"text": kind.replace("-", " ")}} for kind in kinds]
+    results = [_sarif_result(one, folder) for one in found]
     driver = {"name": "stackplan", "version": version, "rules": rules}
     log = {"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results}]}
     return json.dumps(log, indent=2, ensure_ascii=False)
+
+
+def _sarif_result(one: Drift, folder: str) -> dict[str, Any]:
+    """One result. GitHub wants a line, and a fingerprint that tells two results of one file apart."""
+    place = {"artifactLocation": {"uri": quote(f"{folder}/{one.file}")}, "region": {"startLine": 1}}
+    fingerprint = hashlib.sha256(f"{one.kind} {one.file} {one.subject}".encode()).hexdigest()
+    return {
+        "ruleId": one.kind,
+        "level": "error",
+        "message": {"text": f"{one.message}. {one.hint}"},
+        "locations": [{"physicalLocation": place}],
+        "partialFingerprints": {"drift/v1": fingerprint},
+    }
 
 
 def _message(text: str) -> str:
