@@ -23,6 +23,7 @@ from stackplan.verify.observation import (
     ServerSeen,
 )
 from tests.render.plans import PLANS
+from tests.test_architecture import OF_THE_WORLD, modules, outside
 from tests.verify.seen import as_planned, with_answer, with_memory, with_model, with_server
 
 CARD, CPU = PLANS["single-24gb"], PLANS["cpu-only"]
@@ -331,3 +332,17 @@ def test_findings_are_plain_values() -> None:
     assert one == replace(one)
     assert ServerSeen("s", Heard.SILENT).model("x") is None
     assert ModelSeen("x").loaded is None
+
+
+PURE = (
+    "compare", "compare_memory", "compare_answers", "held_bytes", "finding", "observation", "exchange", "memory_map",
+    "role_question", "role_answer", "samples", "gateway", "engines", "run", "llama_cpp", "ollama", "vllm",
+    "text_embeddings", "infinity", "speaches",
+)  # fmt: skip
+
+
+def test_only_the_client_and_the_lookers_touch_the_world() -> None:
+    asked = {f"verify.{name}" for name in PURE}
+    assert asked <= modules().keys()
+    reaching = {(name, top) for name in asked for top, _ in outside(name) if top in {*OF_THE_WORLD, "http", "pathlib"}}
+    assert reaching == set()

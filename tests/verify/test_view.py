@@ -43,7 +43,8 @@ def test_the_table_has_a_line_per_instance_and_one_per_role() -> None:
 def test_a_breach_is_told_with_figures_and_the_next_step() -> None:
     text = shown(with_memory(as_planned(CARD), "worker-32b", devices=(DeviceBytes("gpu0", 17 * GIB),)))
     assert "BREACH +9.7%" in text
-    assert "17.0 GiB in gpu0, 15.5 GiB were planned (+9.7%); at most 16.3 GiB would agree" in text
+    assert "17.0 GiB in gpu0, 15.5 GiB were planned, 256.0 MiB of it an allowance (+9.7%)" in text
+    assert "at most 16.3 GiB would agree" in text
     assert "stackplan explain" in text
 
 

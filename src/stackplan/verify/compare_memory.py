@@ -6,7 +6,7 @@ from stackplan.plan import Instance, Plan, PlannedDemand
 from stackplan.render.servers import LLAMA_CPP, OLLAMA, Server
 from stackplan.units import format_bytes
 from stackplan.verify.finding import Check, Finding, agrees, breach, unknown
-from stackplan.verify.held_bytes import Range, held_bytes, planned_range, tolerance
+from stackplan.verify.held_bytes import Range, held_bytes, planned_range, told_range, tolerance
 from stackplan.verify.observation import MemorySeen, ModelSeen
 
 _MISPLACED = "start its server from what this plan renders; see in its log which devices it found"
@@ -25,8 +25,7 @@ def memory_findings(
     if model.weights_bytes is not None:
         yield _weights(plan, instance, model.weights_bytes)
     if model.total_bytes is not None:
-        told = planned_range(instance, instance.demand)
-        yield _bytes(instance, told, model.total_bytes, f"by what {server.engine} itself tells")
+        yield _bytes(instance, told_range(instance), model.total_bytes, f"by what {server.engine} itself tells")
     if instance.placement.is_cpu:
         yield _host_bytes(plan, instance, held)
     else:
@@ -117,7 +116,8 @@ def _demand(instance: Instance, pool: str) -> PlannedDemand | None:
 
 def _bytes(instance: Instance, planned: Range, seen: int, where: str) -> Finding:
     off = (seen - planned.planned_bytes) / planned.planned_bytes if planned.planned_bytes else 0.0
-    said = f"{format_bytes(seen)} {where}, {format_bytes(planned.planned_bytes)} were planned ({off:+.1%})"
+    allowed = f", {format_bytes(planned.allowance_bytes)} of it an allowance" if planned.allowance_bytes else ""
+    said = f"{format_bytes(seen)} {where}, {format_bytes(planned.planned_bytes)} were planned{allowed} ({off:+.1%})"
     if planned.holds(seen):
         return agrees(Check.BYTES, instance.id, said, planned.planned_bytes, seen)
     bound = (

@@ -19,11 +19,12 @@ _NEVER_REPACKED = ("F32", "F16", "BF16")
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The least and the most that agree with the plan, and the plan's own figure, in bytes."""
+    """The least and the most that agree with the plan, and the plan's own figure with the allowance in it, in bytes."""
 
     least_bytes: int
     planned_bytes: int
     most_bytes: int
+    allowance_bytes: int = 0
 
     def holds(self, size_bytes: int) -> bool:
         """Whether the size agrees."""
@@ -40,7 +41,14 @@ def planned_range(instance: Instance, demands: tuple[PlannedDemand, ...]) -> Ran
     total = sum(demand.total_bytes for demand in demands)
     allowance = sum(demand.overhead_bytes for demand in demands)
     off = tolerance(instance)
-    return Range(round((total - allowance) * (1 - off)), total, round(total * (1 + off)))
+    return Range(round((total - allowance) * (1 - off)), total, round(total * (1 + off)), allowance)
+
+
+def told_range(instance: Instance) -> Range:
+    """What an engine may say that it holds: its buffers, without driver and process, of which it does not know."""
+    parts = sum(demand.total_bytes - demand.overhead_bytes for demand in instance.demand)
+    off = tolerance(instance)
+    return Range(round(parts * (1 - off)), parts, round(parts * (1 + off)))
 
 
 def held_bytes(host: HostBytes, demand: PlannedDemand, quantisation: str, *, allocations_count: bool) -> int:
