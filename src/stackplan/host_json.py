@@ -50,6 +50,11 @@ def host_schema() -> dict[str, Any]:
     pool = schema["$defs"]["Pool"]["properties"]
     pool["capacity_bytes"] = {"anyOf": [{"type": "integer"}, {"type": "null"}], "title": "Capacity Bytes"}
     pool["budget_bytes"] = {"anyOf": [{"type": "integer"}, {"type": "null"}], "title": "Budget Bytes"}
+    schema["required"] = ["schema", *schema["required"]]
+    schema["$defs"]["Pool"]["required"].append("budget_bytes")
+    for record in (schema, *schema["$defs"].values()):
+        if record.get("type") == "object":
+            record["additionalProperties"] = False
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 

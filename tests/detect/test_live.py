@@ -73,6 +73,33 @@ def test_no_program_is_started_for_what_a_file_says(monkeypatch: pytest.MonkeyPa
     assert {path.name for path in tmp_path.glob("started-*")} <= {"started-nvidia-smi"}
 
 
+WATCHED = """
+import sys
+seen = []
+names = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "pty.spawn")
+sys.addaudithook(lambda name, _: seen.append(name) if name.startswith("socket.") or name in names else None)
+from stackplan.cli import run
+assert run(["detect", "--json"]) == 0
+print(seen, file=sys.stderr)
+"""
+
+
+def test_detection_opens_no_socket_and_starts_no_program(tmp_path: Path) -> None:
+    """As the interpreter itself reports it, from the start of the command to its end, nothing kept from before."""
+    if sys.platform != "linux" or Path("/proc/driver/nvidia").exists() or Path("/dev/kfd").exists():
+        pytest.skip("a machine with a vendor driver asks the vendor")
+    environment = {**os.environ, "STACKPLAN_CACHE": str(tmp_path), "STACKPLAN_CONFIG": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", WATCHED], capture_output=True, text=True, env=environment, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+def test_a_recording_holds_nothing_of_a_program_that_hung(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _program(tmp_path, "nvidia-smi", "echo secret; sleep 60")
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    result = LiveWorld().run(("nvidia-smi", "-L"))
+    assert (result.status, result.stdout) == ("timeout", "")
+
+
 def test_only_listed_variables_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOSTNAME", "alicebox")
     assert LiveWorld().environment("HOSTNAME") is None

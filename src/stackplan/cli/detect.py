@@ -13,7 +13,7 @@ from stackplan.hardware import Host
 
 def detect(
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON; `stackplan schema host` has its schema.")
+        bool, typer.Option("--json", help="Print JSON; `stackplan schema detect` has its schema.")
     ] = False,
     record: Annotated[
         Path | None, typer.Option("--record", help="Write what was read to this tar.gz, without names or serials.")

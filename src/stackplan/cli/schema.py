@@ -7,7 +7,7 @@ import typer
 
 from stackplan.errors import UserError
 
-NAMES = ("plan", "estimate", "host", "measurement", "verify")
+NAMES = ("plan", "estimate", "detect", "host", "measurement", "verify")
 
 
 def schema(name: Annotated[str, typer.Argument(help=f"One of {', '.join(NAMES)}.")]) -> None:
@@ -24,7 +24,7 @@ def _schema(name: str) -> dict[str, Any]:
         from stackplan.views.estimate import estimate_schema  # noqa: PLC0415
 
         return dict(estimate_schema())
-    if name == "host":
+    if name in ("detect", "host"):
         from stackplan.host_json import host_schema  # noqa: PLC0415
 
         return dict(host_schema())
