@@ -12,6 +12,7 @@ from stackplan.plan import Plan
 from stackplan.running.endpoints import listeners
 from stackplan.running.environment import is_readable_by_others, key_files, keys_of
 from stackplan.running.leftovers import leftovers
+from stackplan.running.ollama import load_hot
 from stackplan.running.readiness import check_files, check_ports, with_program
 from stackplan.running.record import Record, forget, read_record, write_record
 from stackplan.running.registry import NATIVE, choose, supervisor
@@ -70,7 +71,10 @@ def up(plan: Plan, site: Site, wish: Wish, config: Path, say: Say) -> tuple[Star
         write_record(site, Record(str(site.folder), name, digest(planned), tuple(unit.id for unit in known)))
         say(f"starting {', '.join(unit.id for unit in fresh)} with {name}; logs in {site.logs}")
         boss.start(site, known, [unit.id for unit in fresh], keys)
-    return _wait(boss, site, fresh, wish.seconds, say)
+    started = _wait(boss, site, fresh, wish.seconds, say)
+    if missing := load_hot(plan, fresh):
+        say(f"not in Ollama yet: {', '.join(missing)}; next: bash {site.folder / 'ollama' / 'pull.sh'} --tier hot")
+    return started
 
 
 def down(plan: Plan, site: Site, role: str | None) -> tuple[str, ...]:
