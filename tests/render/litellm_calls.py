@@ -9,6 +9,8 @@ import yaml
 from litellm import Router
 
 litellm.telemetry = False
+# One sample of silence: a header of 44 bytes and two more.
+WAVE = b"RIFF&\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x80>\0\0\0}\0\0\2\0\x10\0data\2\0\0\0\0\0"
 
 
 async def ask(router: Router, role: str, mode: str) -> str:
@@ -18,6 +20,8 @@ async def ask(router: Router, role: str, mode: str) -> str:
     if mode == "rerank":
         answer = await router.arerank(model=role, query="q", documents=["a", "b"], top_n=2)
         return f"{len(answer.results)} results"
+    if mode == "audio_transcription":
+        return (await router.atranscription(model=role, file=("a.wav", WAVE, "audio/wav"))).text
     answer = await router.acompletion(model=role, messages=[{"role": "user", "content": "hello"}], max_tokens=4)
     return answer.choices[0].message.content
 

@@ -44,7 +44,7 @@ class StubProvider:
             }
         if path.endswith("/rerank"):
             return _ranks(body)
-        return {}
+        return {"text": self.name} if path.endswith("/audio/transcriptions") else {}
 
 
 def _completion(name: str, body: dict) -> dict:
@@ -69,7 +69,9 @@ def _ranks(body: dict) -> dict | list:
 def _handler(stub: StubProvider) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"{}")
+            sent = self.rfile.read(int(self.headers["Content-Length"]))
+            form = self.headers["Content-Type"].startswith("multipart/")
+            body = {"form": sent.decode(errors="replace")} if form else json.loads(sent or b"{}")
             text = json.dumps(stub.answer(self.path, body)).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")

@@ -81,12 +81,15 @@ def test_litellm_calls_the_right_endpoint_for_every_mode(
     plan = replace(made(), fallbacks=())
     config = tmp_path / "config.yaml"
     config.write_text(readdress(render_plan(plan, ["litellm"])["litellm/config.yaml"], stub.port))
-    modes = {role.role: role.mode for role in plan.roles if role.mode != "audio_transcription"}
+    modes = {role.role: role.mode for role in plan.roles}
     done = run(validators_python, HERE / "litellm_calls.py", config, json.dumps(modes), **QUIET)
     assert done.returncode == 0, done.stderr
     answers = json.loads(done.stdout.splitlines()[-1])
     expected = {"chat": "local stub", "embedding": "1 vectors", "rerank": "2 results"}
-    assert answers == {role: expected[mode] for role, mode in modes.items()}
+    assert answers == {role: expected.get(mode, "local stub") for role, mode in modes.items()}
+    for path, body in stub.requests:
+        if path == "/v1/audio/transcriptions":
+            assert 'name="model"\r\n\r\nexample-org/faster-whisper-turbo' in body["form"]
 
 
 def test_litellm_goes_to_the_affordable_endpoint_when_the_local_one_is_down(
