@@ -38,6 +38,16 @@ def test_a_hung_vendor_program_costs_two_seconds_once(tmp_path: Path, monkeypatc
     assert host.gpus == () or all(gpu.vendor != "nvidia" for gpu in host.gpus)
 
 
+def test_two_hung_programs_cost_little_more_than_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("nvidia-smi", "vulkaninfo", "rocminfo"):
+        _program(tmp_path, name, "sleep 60")
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    world = LiveWorld()
+    started = time.monotonic()
+    assert {world.run((name,)).status for name in ("nvidia-smi", "vulkaninfo", "rocminfo")} == {"timeout"}
+    assert time.monotonic() - started < 3
+
+
 def test_a_program_that_hung_is_not_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = "index, name, mig.mode.current\\n0, A, Enabled\\n"
     _program(tmp_path, "nvidia-smi", f'case "$1" in --query-gpu=*) printf "{answer}";; *) sleep 60;; esac')

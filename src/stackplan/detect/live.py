@@ -25,6 +25,8 @@ from stackplan.detect.world import (
 
 Answer = TypeVar("Answer")
 
+# What further programs get when one of them hung: a sound one answers in less, and the wait stays near one limit.
+_SHORT_PATIENCE_SECONDS = 0.3
 _MACHINES = {"amd64": "x86_64", "AMD64": "x86_64", "ARM64": "arm64"}
 # Programs that answer in English and without a pager, whatever the user's settings are.
 _PROGRAM_ENVIRONMENT = {"LC_ALL": "C", "LANG": "C"}
@@ -36,6 +38,7 @@ class LiveWorld:
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder or Path.home()
         self._hung: set[str] = set()
+        self._patience = COMMAND_TIMEOUT_SECONDS
 
     @property
     def system(self) -> str:
@@ -80,9 +83,10 @@ class LiveWorld:
             )
         except OSError:
             return CommandResult("failed", 126)
-        result = _finish(process)
+        result = _finish(process, self._patience)
         if result.status == "timeout":
             self._hung.add(program)
+            self._patience = _SHORT_PATIENCE_SECONDS
         return result
 
     def nvml(self) -> dict[str, Any] | None:
@@ -91,7 +95,13 @@ class LiveWorld:
 
         if not nvml.driver_is_plausible(self.system):
             return None
-        return _within(nvml.snapshot, COMMAND_TIMEOUT_SECONDS)
+        started = time.monotonic()
+        answer = _within(nvml.snapshot, COMMAND_TIMEOUT_SECONDS)
+        if answer is None and time.monotonic() - started >= COMMAND_TIMEOUT_SECONDS:
+            # A driver that holds its library holds its program too.
+            self._hung |= {path for name in nvml.PROGRAMS if (path := shutil.which(name))}
+            self._patience = _SHORT_PATIENCE_SECONDS
+        return answer
 
     def disk(self, mount: str) -> DiskUsage | None:
         """`World.disk`."""
@@ -135,12 +145,10 @@ class LiveWorld:
         return str(place)
 
 
-def _finish(process: "subprocess.Popen[bytes]") -> CommandResult:
+def _finish(process: "subprocess.Popen[bytes]", seconds: float) -> CommandResult:
     """Read the output within the limits of time and size; a program that breaks one is killed with its children."""
-    deadline = time.monotonic() + COMMAND_TIMEOUT_SECONDS
-    output = _within(
-        lambda: process.stdout.read(MAX_TEXT_BYTES + 1) if process.stdout else b"", COMMAND_TIMEOUT_SECONDS
-    )
+    deadline = time.monotonic() + seconds
+    output = _within(lambda: process.stdout.read(MAX_TEXT_BYTES + 1) if process.stdout else b"", seconds)
     if output is None:
         _kill(process)
         return CommandResult("timeout", 124)

@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from stackplan.detect.numbers import integer
+from stackplan.detect.nvml import PROGRAMS
 from stackplan.detect.world import MOST_DEVICES, CommandResult, World
 from stackplan.units import MIB
 
@@ -25,7 +26,6 @@ _FULL = (
     "pcie.link.gen.max",
     "pcie.link.width.current",
 )
-_PROGRAMS = ("nvidia-smi", "/usr/lib/wsl/lib/nvidia-smi")
 _CARD = re.compile(r"GPU (\d+): (.+?) \(UUID: (GPU-[^)\s]+)\)")
 _SLICE = re.compile(r"\s+MIG (\S+)\s+Device\s+(\d+):\s+\(UUID: (MIG-[^)\s]+)\)")
 _LOST = re.compile(r"Unable to determine the device handle for [Gg][Pp][Uu][^:]*[0-9A-Fa-f:.]*:([^:]*)$")
@@ -38,7 +38,7 @@ _TABLE_SLICE = re.compile(r"\|\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s+\|\s*(\d+)MiB\s
 
 def smi_rows(world: World) -> list[dict[str, Any]]:
     """One row per card in the shape of `nvml.snapshot`; empty when the program is absent, fails or hangs."""
-    for program in _PROGRAMS:
+    for program in PROGRAMS:
         result = _query(world, program, _FULL)
         if result.status == "absent":
             continue

@@ -17,6 +17,9 @@ _SIGNS = (
     "/dev/nvgpu",
     "/usr/lib/wsl/lib/libnvidia-ml.so.1",
 )
+PROGRAMS = ("nvidia-smi", "/usr/lib/wsl/lib/nvidia-smi")
+"""The driver's own programs, which ask the same library."""
+
 _WSL_LIBRARY = "/usr/lib/wsl/lib/libnvidia-ml.so.1"
 
 

@@ -19,7 +19,7 @@ MOST_DEVICES = 256
 """No machine has more; what lies beyond is not read, so that no recording costs more than seconds."""
 
 COMMAND_TIMEOUT_SECONDS = 2.0
-"""What a hung vendor program may cost."""
+"""What hung vendor programs may cost: the first of them so much, each further one little."""
 
 
 @dataclass(frozen=True, slots=True)
