@@ -132,3 +132,22 @@ def test_a_plan_that_was_changed_since_is_said(call: Call, tmp_path: Path) -> No
     path.write_text(path.read_text().replace('"total_context_tokens": 16384', '"total_context_tokens": 8192'))
     assert "the plan changed since `up`; run it again" in call("status").stdout
     assert call("down").returncode == 0
+
+
+@pytest.mark.parametrize("verb", ["up", "down", "status"])
+@pytest.mark.parametrize(
+    ("old", "new", "slug"),
+    [
+        ('"port": ', '"port": 9', "bad-port"),
+        ('"id": "chat-1b"', '"id": "$(touch owned)"', "plan-broken"),
+        ('"chat-1b-Q4_K_M.gguf"', '"../../owned.gguf"', "unsafe-name"),
+        ('{', "[", "plan-unreadable"),
+    ],
+)
+def test_a_plan_that_was_tampered_with_starts_nothing(
+    verb: str, old: str, new: str, slug: str, call: Call, tmp_path: Path
+) -> None:
+    path = tmp_path / "deploy" / "plan.json"
+    path.write_text(path.read_text().replace(old, new))
+    refused(call(verb), slug)
+    assert not (tmp_path / "state").exists()

@@ -47,10 +47,12 @@ def locked_plan(plan_file: Path) -> Plan:
 
 def deployed(plan_file: Path, models: Path | None) -> "tuple[Plan, Site]":
     """The saved plan, and where its folder's processes are kept on this machine."""
+    from stackplan.render.names import check_names  # noqa: PLC0415
     from stackplan.running.site import site_of  # noqa: PLC0415
 
     plan = locked_plan(plan_file)
     check_plan(plan, ())
+    check_names(plan)
     return plan, site_of(plan_file.parent, models_folder(models))
 
 
@@ -125,15 +127,17 @@ def save_lock(folder: Path, before: Plan, lock: Lock) -> bool:
 def _rendered_again(files: dict[str, str], before: Plan, after: Plan) -> dict[str, str]:
     """``files`` with every target that was rendered from ``before``, unchanged since, rendered from ``after``."""
     from stackplan.render import render_plan, target_names  # noqa: PLC0415
+    from stackplan.render.user_targets import find_user_targets  # noqa: PLC0415
 
+    own = find_user_targets()
     result = dict(files)
-    for name in target_names():
+    for name in dict.fromkeys([*target_names(), *own]):
         try:
-            old = render_plan(before, [name])
+            old = render_plan(before, [name], own)
         except UserError:
             continue  # this host has no such target
         if old and all(files.get(path) == text for path, text in old.items()):
-            result = {path: text for path, text in result.items() if path not in old} | render_plan(after, [name])
+            result = {path: text for path, text in result.items() if path not in old} | render_plan(after, [name], own)
     return result
 
 

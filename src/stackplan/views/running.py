@@ -9,12 +9,12 @@ from stackplan.running.supervisor import Status
 from stackplan.units import format_bytes
 from stackplan.views.table import table
 
-_HEADINGS = ("unit", "tier", "state", "process", "holds", "planned", "listens", "roles")
+_HEADINGS = ("unit", "tier", "state", "process", "RAM held", "planned", "on cards", "listens", "roles")
 
 
 def status_text(report: Report) -> str:
     """One line per unit, then what is missing and where the logs are."""
-    lines = table([_HEADINGS, *map(_cells, report.rows)], right=(3, 4, 5))
+    lines = table([_HEADINGS, *map(_cells, report.rows)], right=(3, 4, 5, 6))
     return "\n".join([*lines, "", *_notes(report)])
 
 
@@ -51,7 +51,8 @@ def _cells(row: Row) -> tuple[str, ...]:
         _state(row),
         str(row.state.pid or "-"),
         _held(row),
-        format_bytes(row.given.host_bytes) + _on_cards(row) if row.given else "-",
+        format_bytes(row.given.host_bytes) if row.given and row.given.host_bytes else "-",
+        format_bytes(row.given.device_bytes) if row.given and row.given.device_bytes else "-",
         row.unit.address,
         ", ".join(row.unit.roles) if not row.unit.is_gateway else "every role",
     )
@@ -70,10 +71,6 @@ def _held(row: Row) -> str:
         return "-"
     share = row.held.proportional_bytes
     return format_bytes(row.held.resident_bytes if share is None else share)
-
-
-def _on_cards(row: Row) -> str:
-    return f" + {format_bytes(row.given.device_bytes)} on cards" if row.given and row.given.device_bytes else ""
 
 
 def _notes(report: Report) -> list[str]:
