@@ -13,7 +13,7 @@ from stackplan.catalog import Artifact, Model
 from stackplan.configuration import WHOLE_TEXT_MODES, Ahead, Configuration, place_name
 from stackplan.contexts import context_steps
 from stackplan.curves import Curves
-from stackplan.dominated import Undominated, best_files, spaced
+from stackplan.dominated import EXPERT_SPACING, LAYER_SPACING, Undominated, best_files, spaced
 from stackplan.eligibility import Refusal
 from stackplan.estimate.kv_cache import cache_obstacle
 from stackplan.estimate.speed_traffic import KV_ELEMENT_BYTES
@@ -108,7 +108,8 @@ class BaseFinder:
         undominated, thrifty = Undominated(), _thriftiest(served, self.policy) if partial else ()
         pinned = {need.quantisation for need in served.needs if need.quantisation}
         files = best_files(served.artifacts, pinned, lambda file: self.rating.kept(served.model, file, "f16"))
-        cut = spaced(files, pinned) if partial else ()
+        spacing = EXPERT_SPACING if any(place.cpu_expert_layers for place in partial) else LAYER_SPACING
+        cut = spaced(files, pinned, spacing) if partial else ()
         for artifact in files:
             for place in whole:
                 yield from filter(undominated.admits, self._at(served, artifact, place, self.policy.kv_types))

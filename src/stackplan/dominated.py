@@ -14,7 +14,9 @@ from stackplan.configuration import Ahead
 from stackplan.serving import Placement
 from stackplan.taken import Taken
 
-_SPACING = 1.125  # between the files of a model that is cut: finer steps hardly change its speed or its worth
+# Between the files of a model that is cut. Of experts few are touched, so that nearly each file counts; what whole
+# layers in host memory cost hides all but large steps.
+EXPERT_SPACING, LAYER_SPACING = 1.05, 1.25
 
 
 class Way(Protocol):
@@ -101,10 +103,10 @@ def best_files(
     return tuple(found)
 
 
-def spaced(files: Sequence[Artifact], pinned: Collection[str]) -> tuple[Artifact, ...]:
-    """Of ascending files the smallest, and each that is an eighth larger than the last: steps that tell when cut."""
+def spaced(files: Sequence[Artifact], pinned: Collection[str], spacing: float) -> tuple[Artifact, ...]:
+    """Of ascending files the smallest, each that is ``spacing`` times as large as the last, and those ``pinned``."""
     found: list[Artifact] = []
     for file in files:
-        if not found or file.file_bytes >= _SPACING * found[-1].file_bytes or file.quantisation in pinned:
+        if not found or file.file_bytes >= spacing * found[-1].file_bytes or file.quantisation in pinned:
             found.append(file)
     return tuple(found)

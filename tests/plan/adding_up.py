@@ -99,16 +99,31 @@ def _instances(plan: Json) -> Iterator[str]:
                 yield f"{instance['id']}: takes of {demand['pool']}, where it was not put"
         if not any(role["instance"] == instance["id"] for role in plan["roles"]):
             yield f"{instance['id']}: runs for nobody"
+        yield from _acceleration(instance)
         if (instance["tier"] == "warm") != bool(instance["swap_group"]):
             yield f"{instance['id']}: tier {instance['tier']} and swap group {instance['swap_group']!r}"
         if instance["total_context_tokens"] < instance["context_tokens"] * instance["slots"]:
             yield f"{instance['id']}: {instance['slots']} slots do not all have {instance['context_tokens']} tokens"
 
 
+def _acceleration(instance: Json) -> Iterator[str]:
+    """What the engine is told of proposals is what the plan says is gained by them."""
+    told = (instance["draft_artifact"], instance["draft_tokens"], instance["prediction_head"])
+    gain = instance["acceleration"]
+    if gain is None:
+        if any(told):
+            yield f"{instance['id']}: proposes tokens, but nothing is gained by it"
+        return
+    if told != (gain["draft_artifact"], gain["draft_tokens"], gain["kind"] == "mtp"):
+        yield f"{instance['id']}: told {told}, planned {gain}"
+    if not 1 < gain["speedup_low"] <= gain["speedup"] <= gain["speedup_high"]:
+        yield f"{instance['id']}: a speed-up that may be a loss: {gain}"
+
+
 def _files(plan: Json) -> Iterator[str]:
     listed = Counter(artifact["id"] for artifact in plan["artifacts"])
     yield from (f"{name} is listed {times} times" for name, times in listed.items() if times > 1)
-    used = {instance["artifact"] for instance in plan["instances"]}
+    used = {one[name] for one in plan["instances"] for name in ("artifact", "draft_artifact") if one[name]}
     if used != set(listed):
         yield f"artifacts listed and used differ: {sorted(used ^ set(listed))}"
     sizes: dict[str, int] = {}
