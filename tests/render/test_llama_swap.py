@@ -1,7 +1,8 @@
 """llama-swap ignores unknown keys and names, so every reference is checked; by the program too where it is at hand.
 
-No package holds it, and proxy.golang.org answered that its module is not available (2026-11-21). What a matrix does is walked through by the rules of its documentation (v250, internal/matrix/doc.go): of the combinations that
-hold the requested model, the one that stops least of what runs.
+No package holds it, and proxy.golang.org answered that its module is not available (2026-11-21). What a matrix does is
+walked through by the rules of its documentation (v250, internal/matrix/doc.go): of the combinations that hold the
+requested model, the one that stops least of what runs.
 """
 
 import json

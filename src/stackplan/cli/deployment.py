@@ -22,7 +22,11 @@ _LARGEST_LOCK_BYTES = 128 * 1024**2
 
 def saved_lock(folder: Path) -> Lock | None:
     """The lock beside a plan, None where there is none. Raises `UserError` when it cannot be read."""
-    path = folder / LOCK_NAME
+    return lock_at(folder / LOCK_NAME)
+
+
+def lock_at(path: Path) -> Lock | None:
+    """The lock in a file, None where there is no file. Raises `UserError` when it cannot be read."""
     try:
         if path.stat().st_size > _LARGEST_LOCK_BYTES:
             raise UserError(f"{path} is larger than any lock", hint="run `stackplan lock`", slug="lock-unreadable")
