@@ -134,6 +134,34 @@ def test_no_network_is_needed(stack: Path) -> None:
     assert tree(applied("rtx-3090", "--stack", "duo.yaml", cwd=stack)) == tree(stack / "offline")
 
 
+def test_a_lock_alone_gives_the_same_bytes_without_network_catalog_and_machine(stack: Path) -> None:
+    first = applied("rtx-3090", "--stack", "duo.yaml", cwd=stack)
+    (stack / "elsewhere").mkdir()
+    shutil.copy(first / "stackplan.lock", stack / "elsewhere" / "handed-over.lock")
+    alone = ["unshare", "--user", "--map-root-user", "--net"]
+    if shutil.which("unshare") is None or subprocess.run([*alone, "true"], check=False, capture_output=True).returncode:
+        alone = []  # the network is left, and nobody asks it: nothing below names a server
+    words = [*alone, *command("apply", "--lock", "handed-over.lock", "--out", "tree")]
+    bare = environment(stack) | {"STACKPLAN_CACHE": str(stack / "no-index")}
+    done = subprocess.run(words, cwd=stack / "elsewhere", env=bare, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert tree(stack / "elsewhere" / "tree") == tree(first)
+    assert not (stack / "no-index").exists(), "the catalog was read"
+
+
+def test_a_lock_is_not_mixed_with_wishes_nor_trusted_when_edited(stack: Path) -> None:
+    lock = applied("rtx-3090", "--stack", "duo.yaml", cwd=stack) / "stackplan.lock"
+    before = tree(stack)
+    mixed = stackplan("apply", "rtx-4090", "--lock", lock, "--out", "tree", cwd=stack)
+    assert (mixed.returncode, "bad-options" in mixed.stderr) == (1, True)
+    assert "no-lock" in stackplan("apply", "--lock", "gone.lock", "--out", "tree", cwd=stack).stderr
+    (stack / "edited.lock").write_text(lock.read_text().replace('"slots": 1', '"slots": 2', 1))
+    edited = stackplan("apply", "--lock", "edited.lock", "--out", "tree", cwd=stack)
+    assert (edited.returncode, "lock-unreadable" in edited.stderr) == (1, True)
+    (stack / "edited.lock").unlink()
+    assert tree(stack) == before
+
+
 def killed_at_random(folder: Path, times: int) -> set[str]:
     """Kill `apply` again and again while it turns one tree into another; which trees were found afterwards."""
     wanted = {}

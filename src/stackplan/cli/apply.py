@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stackplan.cli import world as options
-from stackplan.cli.present import present, refuse
+from stackplan.cli.present import present, present_plan, refuse
 from stackplan.errors import ExitCode, UserError
-from stackplan.pipeline import Planned, plan_world
+from stackplan.pipeline import plan_world
 from stackplan.plan import Plan, plan_to_json
 
 if TYPE_CHECKING:
@@ -36,27 +36,51 @@ def apply(
     ),
     target: Annotated[str | None, typer.Option("--target", help="Targets by name, comma separated.")] = None,
     templates: Annotated[Path | None, typer.Option("--templates", help="A folder with your own targets.")] = None,
+    lock: Annotated[
+        Path | None, typer.Option("--lock", help="Write what this lock pins, byte for byte: nothing is planned.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
     """Plan, and write everything needed to run the stack into one folder."""
+    if lock is not None:
+        _apply_lock(lock, options.asked_from(locals()), out, target, templates, as_json=as_json)
+        return
     planned = plan_world(options.read_world(options.asked_from(locals())))
     if planned.plan is None:
         refuse(planned, as_json=as_json)
         raise typer.Exit(ExitCode.NO_PLAN)
-    count = _write(planned, out, target, templates)
+    count = _write(_lock(planned.plan, out), out, target, templates)
     typer.echo(plan_to_json(planned.plan), nl=False) if as_json else present(planned, next_step=_next(out))
     print(f"wrote {count} files to {out}", file=sys.stderr)
 
 
-def _write(planned: Planned, out: Path, target: str | None, templates: Path | None) -> int:
+def _apply_lock(
+    path: Path, asked: options.Asked, out: Path, target: str | None, templates: Path | None, *, as_json: bool
+) -> None:
+    """Write the folder of a lock. Neither catalog nor machine nor network is looked at."""
+    from stackplan.cli.deployment import check_plan, lock_at  # noqa: PLC0415
+    from stackplan.lock import LOCK_NAME  # noqa: PLC0415
+
+    if asked != options.Asked():
+        hint = "leave out what is planned with; only --out, --target and --templates go with --lock"
+        raise UserError("a lock says itself what was planned", hint=hint, slug="bad-options")
+    path = path / LOCK_NAME if path.is_dir() else path
+    lock = lock_at(path)
+    if lock is None:
+        raise UserError(f"there is no lock at {path}", hint="run `stackplan lock`, or name its file", slug="no-lock")
+    check_plan(lock.plan, lock.artifacts)
+    count = _write(lock, out, target, templates)
+    typer.echo(plan_to_json(lock.plan), nl=False) if as_json else present_plan(lock.plan, next_step=_next(out))
+    print(f"wrote {count} files to {out}", file=sys.stderr)
+
+
+def _write(lock: "Lock", out: Path, target: str | None, templates: Path | None) -> int:
     from stackplan.cli.deployment import chosen_targets  # noqa: PLC0415
     from stackplan.deploy import write_tree  # noqa: PLC0415
     from stackplan.lock import LOCK_NAME, lock_text  # noqa: PLC0415
     from stackplan.render import render_plan  # noqa: PLC0415
     from stackplan.render.user_targets import find_user_targets  # noqa: PLC0415
 
-    assert planned.plan is not None  # noqa: S101
-    lock = _lock(planned.plan, out)
     # What follows, download first, reads the plan from the folder.
     targets = tuple(dict.fromkeys(("plan", *chosen_targets(target, lock.plan))))
     files = {**render_plan(lock.plan, targets, find_user_targets(templates)), LOCK_NAME: lock_text(lock)}

@@ -9,24 +9,33 @@ import time
 import typer
 
 from stackplan.pipeline import Planned
+from stackplan.plan import Plan
 from stackplan.problem import NoChoice
 
 NO_PLAN_HINT = "lower a floor with --set, make a role optional with --set ROLE.required=false, or use --partial"
 
 
 def present(planned: Planned, *, next_step: str | None = None) -> None:
-    """Print the plan for people."""
+    """Print the plan for people, with what it trades away."""
     from stackplan.traded import traded_away  # noqa: PLC0415
-    from stackplan.views.plan import plan_text  # noqa: PLC0415
     from stackplan.views.traded import traded_text  # noqa: PLC0415
 
     assert planned.plan is not None  # noqa: S101
+    present_plan(planned.plan, next_step=next_step)
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    width = shutil.get_terminal_size((100, 24)).columns
+    if traded := traded_text(traded_away(planned), colour=colour, width=width):
+        typer.echo("\n" + traded)
+
+
+def present_plan(plan: Plan, *, next_step: str | None = None) -> None:
+    """Print a plan for people."""
+    from stackplan.views.plan import plan_text  # noqa: PLC0415
+
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     width = shutil.get_terminal_size((100, 24)).columns
     ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
-    typer.echo(plan_text(planned.plan, colour=colour, width=width, ascii_only=ascii_only, next_step=next_step))
-    if traded := traded_text(traded_away(planned), colour=colour, width=width):
-        typer.echo("\n" + traded)
+    typer.echo(plan_text(plan, colour=colour, width=width, ascii_only=ascii_only, next_step=next_step))
 
 
 def refuse(planned: Planned, *, as_json: bool) -> None:
