@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stackplan.detect import detect_host
-from stackplan.detect.bandwidth import keep_bandwidth, kept_bandwidth, measure_bandwidth
+from stackplan.detect.bandwidth import keep_bandwidth, kept_bandwidth, machine_mark, measure_bandwidth
 from stackplan.detect.live import LiveWorld
 from stackplan.detect.world import ENVIRONMENT_NAMES
 from stackplan.host_json import host_from_json, host_schema, host_to_json
@@ -130,19 +130,31 @@ def test_detection_imports_neither_network_nor_driver_library() -> None:
 
 def test_bandwidth_is_measured_on_request_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STACKPLAN_CACHE", str(tmp_path))
-    assert kept_bandwidth() is None
+    here = machine_mark(detect_host().cpu)
+    assert kept_bandwidth(here) is None
     rate = measure_bandwidth(1, buffer_bytes=32 * 2**20)
     assert 10**8 < rate < 10**13
-    keep_bandwidth(rate)
-    assert kept_bandwidth() == rate
+    keep_bandwidth(here, rate)
+    assert kept_bandwidth(here) == rate
     assert detect_host().cpu.bandwidth_bytes_per_second == rate
+    assert "memory bandwidth measured" in detect_host().notes
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"bytes_per_second": -1}', '{"bytes_per_second": "fast"}', "\0"])
+def test_a_home_that_machines_share_keeps_a_figure_for_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STACKPLAN_CACHE", str(tmp_path))
+    keep_bandwidth("another processor, 64 threads", 4 * 10**11)
+    assert detect_host().cpu.bandwidth_bytes_per_second != 4 * 10**11
+    keep_bandwidth("a third, 8 threads", 5 * 10**10)
+    assert kept_bandwidth("another processor, 64 threads") == 4 * 10**11
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"here": -1}', '{"here": "fast"}', "\0", "[" * 9999])
 def test_a_broken_kept_figure_is_no_figure(content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STACKPLAN_CACHE", str(tmp_path))
     (tmp_path / "memory-bandwidth.json").write_text(content)
-    assert kept_bandwidth() is None
+    assert kept_bandwidth("here") is None
+    keep_bandwidth("here", 10**10)
+    assert kept_bandwidth("here") == 10**10
 
 
 def test_a_host_survives_json_and_the_schema_names_its_fields() -> None:

@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from stackplan.detect.world import World
-    from stackplan.hardware import Host
+    from stackplan.hardware import Cpu, Host
 
 
 def detect_host(folder: Path | None = None) -> "Host":
@@ -13,10 +15,15 @@ def detect_host(folder: Path | None = None) -> "Host":
 
     Raises UserError when not even the size of its memory can be told. Uses no network.
     """
-    from stackplan.detect.bandwidth import kept_bandwidth  # noqa: PLC0415
     from stackplan.detect.live import LiveWorld  # noqa: PLC0415
 
-    return read_world(LiveWorld(folder), ram_bandwidth=kept_bandwidth())
+    return read_world(LiveWorld(folder), kept=_kept)
+
+
+def _kept(cpu: "Cpu") -> int | None:
+    from stackplan.detect.bandwidth import kept_bandwidth, machine_mark  # noqa: PLC0415
+
+    return kept_bandwidth(machine_mark(cpu))
 
 
 def replay_host(probe: Path) -> "Host":
@@ -39,18 +46,23 @@ def record_host() -> "tuple[Host, bytes]":
 
 def measure_and_keep_bandwidth() -> int:
     """Bytes per second that the usable threads read from memory together, kept for later runs."""
-    from stackplan.detect.bandwidth import keep_bandwidth, measure_bandwidth  # noqa: PLC0415
-    from stackplan.detect.cpu import usable_threads  # noqa: PLC0415
+    from stackplan.detect.bandwidth import keep_bandwidth, machine_mark, measure_bandwidth  # noqa: PLC0415
+    from stackplan.detect.cpu import processor  # noqa: PLC0415
     from stackplan.detect.live import LiveWorld  # noqa: PLC0415
 
-    rate = measure_bandwidth(usable_threads(LiveWorld()))
-    keep_bandwidth(rate)
+    cpu = processor(LiveWorld())
+    rate = measure_bandwidth(cpu.usable_threads)
+    keep_bandwidth(machine_mark(cpu), rate)
     return rate
 
 
-def read_world(world: "World", *, origin: str = "detected", ram_bandwidth: int | None = None) -> "Host":
-    """The machine that ``world`` shows, with what the hardware catalog adds."""
+def _nothing(_: "Cpu") -> None:
+    return None
+
+
+def read_world(world: "World", *, origin: str = "detected", kept: "Callable[[Cpu], int | None]" = _nothing) -> "Host":
+    """The machine that ``world`` shows, with what the hardware catalog adds and what was ``kept`` of its processor."""
     from stackplan.detect.assemble import host_of  # noqa: PLC0415
     from stackplan.device_catalog_yaml import load_device_catalog  # noqa: PLC0415
 
-    return host_of(world, load_device_catalog, origin=origin, ram_bandwidth=ram_bandwidth)
+    return host_of(world, load_device_catalog, origin=origin, kept=kept)

@@ -31,9 +31,9 @@ def host_of(
     load_catalog: Callable[[], DeviceCatalog],
     *,
     origin: str = "detected",
-    ram_bandwidth: int | None = None,
+    kept: Callable[[Cpu], int | None],
 ) -> Host:
-    """The machine that ``world`` shows; ``ram_bandwidth`` is what was measured on it, bytes per second.
+    """The machine that ``world`` shows; ``kept`` tells the bandwidth that was measured on a processor.
 
     Raises UserError when not even its memory can be told.
     """
@@ -49,7 +49,7 @@ def host_of(
     # The catalog is read only where there is something to look up: a machine without a GPU starts faster.
     catalog = load_catalog() if readings or world.read_text(DEVICE_TREE_MODEL) else DeviceCatalog(())
     gpus, pools = _devices(world, readings, memory, catalog)
-    cpu, cpu_notes = _processor(world, catalog, gpus, ram_bandwidth)
+    cpu, cpu_notes = _processor(world, catalog, gpus, kept)
     host_pool = pools[-1].id
     device = Device("cpu", cpu.model, Backend.CPU, host_pool, bandwidth_bytes_per_second=cpu.bandwidth_bytes_per_second)
     disks = storage(world)
@@ -132,7 +132,7 @@ def _own_pool(name: str, reading: GpuReading, slice_bytes: int | None) -> Pool:
 
 
 def _processor(
-    world: World, catalog: DeviceCatalog, gpus: list[Device], measured: int | None
+    world: World, catalog: DeviceCatalog, gpus: list[Device], kept: Callable[[Cpu], int | None]
 ) -> tuple[Cpu, tuple[str, ...]]:
     """The CPU with its memory bandwidth and a note on where that comes from."""
     cpu = processor(world)
@@ -140,7 +140,7 @@ def _processor(
     unified = next((gpu.bandwidth_bytes_per_second for gpu in gpus if gpu.pool == "unified"), None)
     board = catalog.match(driver_name=cpu.model.split(" Rev ")[0])
     sources = (
-        (measured, "measured"),
+        (kept(cpu), "measured"),
         (unified, "the chip's, from the hardware catalog"),
         (board.bandwidth_bytes_per_second if board else None, "the board's, from the hardware catalog"),
         (peak_bandwidth(world.memory_modules()), "derived from the memory modules: channels x 8 bytes x rate"),

@@ -1,10 +1,12 @@
 """Memory bandwidth, measured on request and kept: detection reads the kept figure and never measures by itself."""
 
 import json
+import os
 import threading
 import time
 
 from stackplan.bundled import cache_folder
+from stackplan.hardware import Cpu
 
 _BUFFER_BYTES = 256 * 1024 * 1024
 _PASSES = 3
@@ -12,23 +14,38 @@ _FILE = "memory-bandwidth.json"
 _PLAUSIBLE = range(10**8, 10**14)
 
 
-def kept_bandwidth() -> int | None:
-    """Bytes per second as measured before on this machine, or None."""
+def kept_bandwidth(machine: str) -> int | None:
+    """Bytes per second as measured before on ``machine`` (`machine_mark`), or None.
+
+    Several machines may share one home, and one machine may give this process more or fewer processors than before.
+    """
     try:
-        value = json.loads((cache_folder() / _FILE).read_bytes())["bytes_per_second"]
-    except (OSError, ValueError, KeyError, TypeError):
+        value = json.loads((cache_folder() / _FILE).read_bytes())[machine]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return value if isinstance(value, int) and value in _PLAUSIBLE else None
 
 
-def keep_bandwidth(bytes_per_second: int) -> None:
+def keep_bandwidth(machine: str, bytes_per_second: int) -> None:
     """Keep a measured figure for later runs; a read-only home keeps nothing."""
     path = cache_folder() / _FILE
     try:
+        known = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        known = {}
+    known = {**known, machine: bytes_per_second} if isinstance(known, dict) else {machine: bytes_per_second}
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"bytes_per_second": bytes_per_second}), encoding="utf-8")
+        whole = path.with_name(f"{path.name}.{os.getpid()}")
+        whole.write_text(json.dumps(known, sort_keys=True), encoding="utf-8")
+        whole.replace(path)
     except OSError:
         return
+
+
+def machine_mark(cpu: Cpu) -> str:
+    """What a figure was measured on: the processor and how much of it this process may use."""
+    return f"{cpu.model}, {cpu.usable_threads} threads"
 
 
 def measure_bandwidth(threads: int, buffer_bytes: int = _BUFFER_BYTES) -> int:
