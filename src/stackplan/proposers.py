@@ -14,7 +14,7 @@ from typing import Protocol
 from stackplan.assess import Assess
 from stackplan.catalog import Artifact, Catalog, Model
 from stackplan.configuration import Ahead, Configuration
-from stackplan.estimate.speculation import can_predict, rollback_tokens
+from stackplan.estimate.speculation import can_predict, forgets_cheaply, rollback_tokens
 from stackplan.estimate.speed_draft import (
     BY_DRAFT,
     BY_HEAD,
@@ -108,7 +108,9 @@ class Proposers:
 
     def _head(self, configuration: Configuration, speed: SpeedEstimate) -> Iterator[tuple[Ahead, SpeedEstimate]]:
         shape, weights = configuration.model.architecture, configuration.artifact.weights
-        if shape is None or weights is None or not weights.prediction_bytes or not can_predict(shape):
+        if shape is None or weights is None or not weights.prediction_bytes:
+            return
+        if not can_predict(shape) or not forgets_cheaply(shape, by_head=True):
             return
         work = self.assess.work(configuration)
         cost = prediction_cost(work, weights.prediction_bytes)
@@ -119,6 +121,9 @@ class Proposers:
     def _by_drafts(
         self, configuration: Configuration, speed: SpeedEstimate, needs: Sequence[RoleNeed]
     ) -> Iterator[tuple[Ahead, SpeedEstimate]]:
+        shape = configuration.model.architecture
+        if shape is None or not forgets_cheaply(shape, by_head=False):
+            return
         forbidden = {name for need in needs for name in need.forbid}
         work = self.assess.work(configuration)
         for draft in self.drafts(configuration.model, configuration.engine):

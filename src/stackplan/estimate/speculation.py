@@ -52,6 +52,17 @@ def rollback_tokens(architecture: Architecture, draft_tokens: int, *, by_head: b
     return draft_tokens if by_head and architecture.name in ROLLING_BACK else 0
 
 
+def forgets_cheaply(architecture: Architecture, *, by_head: bool) -> bool:
+    """Whether refused proposals cost no more than their verification.
+
+    A cache is cut; a recurrent state has to be what it was. Without a state per proposal llama.cpp restores a copy
+    every round, which makes speculation a loss (pull requests 28118 and 28120, 2026-08: 32 tokens per second without
+    a draft, 6 with one).
+    """
+    recurrent = any(layer.state_elements for layer in architecture.layers)
+    return not recurrent or (by_head and architecture.name in ROLLING_BACK)
+
+
 # Shapes with their prediction block, by the identity of the plain one, which each entry keeps alive.
 _predicting: dict[int, tuple[Architecture, Architecture]] = {}
 _REMEMBERED = 4096
