@@ -25,7 +25,8 @@ from tests.render.test_running import free_ports
 from tests.render.tiny_gguf import Shape, chat_model, encoder
 
 from stackplan.running.endpoints import listeners
-from stackplan.running.leftovers import MARK
+from stackplan.running.leftovers import MARK, leftovers
+from stackplan.running.site import site_of
 
 ASK = Path(__file__).with_name("ask_openai.py")
 KEY = "sk-marker-of-the-running-stack"
@@ -111,16 +112,8 @@ class Running:
             return json.load(answer)["results"]
 
     def processes(self) -> list[psutil.Process]:
-        """Every process that belongs to the deployment, found by what it inherited."""
-        return [one for one in psutil.process_iter() if _state_of(one).startswith(str(self.folder))]
-
-
-def _state_of(process: psutil.Process) -> str:
-    """Where the process keeps its files, for units and their supervisor alike."""
-    try:
-        return process.cwd() if MARK in process.environ() or "supervisord" in " ".join(process.cmdline()) else ""
-    except (psutil.Error, OSError):
-        return ""
+        """Every process of the deployment, its supervisor included, found by what they inherited."""
+        return leftovers(site_of(self.folder / "deploy", self.folder / "models", self.environment).key)
 
 
 def write_models(folder: Path) -> str:
@@ -276,12 +269,12 @@ def test_what_is_held_is_within_what_was_planned(running: Running, capsys: pytes
 def test_no_key_is_in_a_file_in_an_argument_or_with_a_model_server(running: Running) -> None:
     files = [path for path in running.folder.rglob("*") if path.is_file() and path.suffix != ".gguf"]
     assert [path for path in files if b"sk-marker" in path.read_bytes()] == []
-    units = [one for one in running.processes() if MARK in one.environ()]
-    assert len(units) == len(HOT) + 1
-    for process in units:
+    processes = {one.environ()[MARK].partition("/")[2]: one for one in running.processes()}
+    assert processes.keys() == {"supervisord", "gateway", *(f"tiny-{role}" for role in HOT)}
+    for name, process in processes.items():
         assert "sk-marker" not in " ".join(process.cmdline())
         held = [value for value in process.environ().values() if "sk-marker" in value]
-        assert held == ([KEY] if process.environ()[MARK].endswith("/gateway") else [])
+        assert held == ([KEY] if name in ("supervisord", "gateway") else [])
 
 
 def test_a_killed_server_returns_and_the_others_never_went(

@@ -9,7 +9,7 @@ import pytest
 from tests.render.test_running import free_ports
 
 from stackplan.running import supervisord
-from stackplan.running.leftovers import leftovers
+from stackplan.running.leftovers import MARK, leftovers
 from stackplan.running.site import Site, prepare, site_of
 from stackplan.running.units import Unit
 
@@ -41,4 +41,4 @@ def unit() -> Callable[..., Unit]:
 
 def processes(site: Site) -> list[psutil.Process]:
     """Every process of the deployment's units."""
-    return leftovers(site.key)
+    return [one for one in leftovers(site.key) if not one.environ()[MARK].endswith("/supervisord")]

@@ -141,7 +141,7 @@ def test_a_plan_that_was_changed_since_is_said(call: Call, tmp_path: Path) -> No
         ('"port": ', '"port": 9', "bad-port"),
         ('"id": "chat-1b"', '"id": "$(touch owned)"', "plan-broken"),
         ('"chat-1b-Q4_K_M.gguf"', '"../../owned.gguf"', "unsafe-name"),
-        ('{', "[", "plan-unreadable"),
+        ("{", "[", "plan-unreadable"),
     ],
 )
 def test_a_plan_that_was_tampered_with_starts_nothing(

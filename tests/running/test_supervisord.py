@@ -11,7 +11,7 @@ import pytest
 from tests.running.conftest import processes
 
 from stackplan.errors import UserError
-from stackplan.running import supervisord
+from stackplan.running import supervisord, supervisord_client
 from stackplan.running.leftovers import MARK
 from stackplan.running.site import Site, prepare, site_of
 from stackplan.running.supervisor import Status
@@ -93,6 +93,17 @@ def test_what_a_killed_supervisor_left_is_ended_before_it_starts_anew(site: Site
     started(site, one)
     assert wait_until(lambda: not psutil.pid_exists(orphan), 10)
     assert len(processes(site)) == 2
+
+
+@pytest.mark.slow
+def test_down_ends_a_supervisor_that_hangs(site: Site, unit: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisord_client, "ANSWER_SECONDS", 2)
+    started(site, unit("one"))
+    supervisor = int((site.state / "supervisord.pid").read_text())
+    os.kill(supervisor, signal.SIGSTOP)
+    supervisord.shut_down(site)
+    assert not psutil.pid_exists(supervisor)
+    assert processes(site) == []
 
 
 def test_a_changed_unit_is_restarted_and_an_unchanged_one_is_not(site: Site, unit: Make) -> None:

@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from stackplan.deploy import write_file
@@ -75,8 +76,9 @@ def shut_down(site: Site) -> None:
     """End supervisord and every process of the site, whoever its parent is by now."""
     socket = socket_path(site)
     if is_listening(socket):
-        Client(socket).shut_down()
-        wait_until(lambda: not is_listening(socket), STOP_SECONDS + _START_SECONDS)
+        with suppress(UserError):  # one that hangs is ended with the rest
+            Client(socket).shut_down()
+            wait_until(lambda: not is_listening(socket), STOP_SECONDS + _START_SECONDS)
     end_leftovers(site.key)
     socket.unlink(missing_ok=True)
 
@@ -151,7 +153,7 @@ def _launch(site: Site, socket: Path, keys: Mapping[str, str]) -> None:
     words = [sys.executable, "-m", "supervisor.supervisord", "-c", str(_configuration_path(site))]
     done = subprocess.run(
         words,
-        env={**passed_on(os.environ), **keys},
+        env={**passed_on(os.environ), **keys, MARK: f"{site.key}/supervisord"},
         cwd=site.work,
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -10,7 +10,7 @@ from typing import Any
 
 from stackplan.errors import UserError
 
-_ANSWER_SECONDS = 90  # longer than a unit may take to stop
+ANSWER_SECONDS = 90  # longer than a unit may take to stop
 # supervisor.xmlrpc.Faults, 4.3: what was asked for is already so.
 _ALREADY_SO = frozenset({60, 70, 90})  # ALREADY_STARTED, NOT_RUNNING, ALREADY_ADDED
 _BAD_NAME = 10
@@ -88,7 +88,7 @@ def _failed(reason: str) -> UserError:
 
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=_ANSWER_SECONDS)
+        super().__init__("localhost", timeout=ANSWER_SECONDS)
         self._path = path
 
     def connect(self) -> None:
