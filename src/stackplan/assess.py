@@ -4,7 +4,7 @@ Remembers what many configurations share: buffers and caches depend on the shape
 not on the context. Everything asked twice is answered once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -12,13 +12,14 @@ from stackplan.architecture import WeightTable
 from stackplan.configuration import WHOLE_TEXT_MODES, Configuration
 from stackplan.estimate.engines import Beside, estimate_serving
 from stackplan.estimate.llama_cpp import weights_by_place
+from stackplan.estimate.overhead import device_lines
 from stackplan.estimate.question import DraftWeights
 from stackplan.estimate.speed import decode
 from stackplan.estimate.speed_model import SpeedModel
 from stackplan.estimate.speed_rates import HostRates, host_rates
 from stackplan.estimate.speed_traffic import Workload, workload
-from stackplan.hardware import Host
-from stackplan.serving import HOST, Demand, Estimate, SpeedEstimate, Unestimable
+from stackplan.hardware import Device, Host
+from stackplan.serving import HOST, Demand, Estimate, Placement, SpeedEstimate, Unestimable
 from stackplan.taken import PoolTaken, Taken
 
 # Speeds are compared with this much text already read: a short working session, far from the limits of a cache.
@@ -37,6 +38,9 @@ class Assess(Protocol):
 
     def weights(self, configuration: Configuration) -> tuple[int, ...]:
         """Bytes of its file's weights by pool, in the order of `takes`."""
+
+    def twin(self, placement: Placement) -> tuple[Placement, Mapping[str, str]] | None:
+        """A placement on another device with the same bytes, and what its pools are called here; None without one."""
 
     def slot_excess(self, configuration: Configuration, slots: int) -> dict[str, int]:
         """Bytes by pool that each further slot adds beyond that line, where up to so many are asked."""
@@ -105,6 +109,16 @@ class HostAssessor:
             held[pool] = held.get(pool, 0) + size
         return tuple(size for _, size in sorted(held.items()))
 
+    def twin(self, placement: Placement) -> tuple[Placement, Mapping[str, str]] | None:
+        """The same on the first device that takes as much beside the model and has a pool of its own as well."""
+        if len(placement.devices) != 1:
+            return None
+        own = self.host.device(placement.devices[0])
+        first = next((gpu for gpu in self.host.gpus if _alike(gpu, own) and gpu.pool != self.host.host_pool.id), own)
+        if own.pool in (first.pool, self.host.host_pool.id):
+            return None
+        return replace(placement, devices=(first.id,)), {first.pool: own.pool}
+
     def estimate(self, configuration: Configuration, slots: int) -> Estimate | Unestimable:
         """What the engine takes, place by place, with so many slots."""
         return estimate_serving(
@@ -165,6 +179,12 @@ class HostAssessor:
             self._workloads[artifact.id] = workload(shape, weights, artifact.quantisation, like=first)
             self._shapes.setdefault(configuration.model.id, self._workloads[artifact.id])
         return self._workloads[artifact.id]
+
+
+def _alike(one: Device, other: Device) -> bool:
+    """Whether engines take as much for themselves on both."""
+    ours, theirs = device_lines(one), device_lines(other)
+    return [(line.name, line.bytes) for line in ours] == [(line.name, line.bytes) for line in theirs]
 
 
 def _beside(configuration: Configuration) -> Beside:

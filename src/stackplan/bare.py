@@ -5,7 +5,7 @@ that is partly in host memory ties the two: the largest tensor left there is sta
 buffer that is the widest of several. That buffer is found by asking about files whose largest tensor is tiny and huge.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from operator import add
@@ -13,6 +13,7 @@ from operator import add
 from stackplan.architecture import WeightTable
 from stackplan.catalog import Artifact
 from stackplan.configuration import Configuration
+from stackplan.hardware import Basis
 from stackplan.serving import Placement, Unestimable
 from stackplan.taken import PoolTaken, Taken
 
@@ -80,6 +81,7 @@ def staged_largest(artifact: Artifact, placement: Placement) -> Largest:
     return (artifact.weights.largest_layer_tensor_bytes, artifact.weights.largest_expert_tensor_bytes)
 
 
+@lru_cache(maxsize=4096)
 def like_of(placement: Placement) -> Placement:
     """The placement that stands for those with the same bytes beside weights: cache and buffers stay on the card."""
     return replace(placement, cpu_expert_layers=1) if placement.cpu_expert_layers > 1 else placement
@@ -114,19 +116,34 @@ def _stagings(kind: int, huge: Taken | Unestimable) -> list[Staging]:
 
 def _empty(configuration: Configuration, largest: Largest) -> Configuration:
     """The configuration with a file without bytes in place of its own, and without its eyes."""
-    shape = configuration.model.architecture
-    table = _table(len(shape.layers) if shape else 0, largest)
-    file = replace(configuration.artifact, weights=table, projector_bytes=0)
-    return replace(configuration, artifact=file, vision=False)
+    shape, own = configuration.model.architecture, configuration
+    file = _file(len(shape.layers) if shape else 0, largest)
+    way = (own.engine, own.mode, own.context_tokens, own.kv_type, like_of(own.placement))
+    return Configuration(own.model, file, *way, vision=False, ahead=own.ahead, saved=own.saved)
 
 
 @lru_cache(maxsize=1024)
-def _table(blocks: int, largest: Largest) -> WeightTable:
+def _file(blocks: int, largest: Largest) -> Artifact:
     nothing = (0,) * blocks
-    return WeightTable(0, 0, nothing, nothing, 0, 0, 0, 0, *largest)
+    table = WeightTable(0, 0, nothing, nothing, 0, 0, 0, 0, *largest)
+    return Artifact("", "", "gguf", "", "", 0, Basis.DERIVED, weights=table)
 
 
-def loaded(bare: Bare, file: File) -> Taken:
-    """What a configuration takes with its file."""
-    weights = map(add, bare.weights, file.weights) if file.weights else bare.weights
-    return Taken(tuple(map(PoolTaken, bare.pools, bare.fixed_with(file), bare.per_slot, weights)))
+def loaded(point: Bare, file: File, fixed: Sequence[int] | None = None) -> Taken:
+    """What a configuration takes with its file; ``fixed`` are its `Bare.fixed_with` where they are known already."""
+    weights = map(add, point.weights, file.weights) if file.weights else point.weights
+    return Taken(tuple(map(PoolTaken, point.pools, fixed or point.fixed_with(file), point.per_slot, weights)))
+
+
+def renamed(point: Bare, pools: Mapping[str, str]) -> Bare:
+    """The same on a device that is like the one asked about: in ``pools`` of other names."""
+    named = [pools.get(pool, pool) for pool in point.pools]
+    order = sorted(range(len(named)), key=named.__getitem__)
+    place = {old: new for new, old in enumerate(order)}
+    return Bare(
+        tuple(named[one] for one in order),
+        tuple(point.fixed[one] for one in order),
+        tuple(point.per_slot[one] for one in order),
+        tuple(point.weights[one] for one in order),
+        tuple(replace(one, position=place[one.position]) for one in point.staging),
+    )

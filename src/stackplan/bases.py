@@ -6,9 +6,10 @@ the same for every quantisation) plus the file's part (weights), so that the sha
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from operator import add, gt
 
 from stackplan.assess import Assess
-from stackplan.bare import Bare, loaded
+from stackplan.bare import loaded
 from stackplan.catalog import Artifact, Model
 from stackplan.configuration import WHOLE_TEXT_MODES, Ahead, Configuration, place_name
 from stackplan.contexts import context_steps
@@ -121,11 +122,17 @@ class BaseFinder:
 
     def curve(self, base: Base) -> list[tuple[int, Taken]]:
         """What the base takes at each context that fits its place alone, ascending."""
+        first = base.configuration(base.contexts[0])
+        file, slots = self._curves.file(first), sum(need.slots for need in base.served.needs)
+        line = self._curves.shape(first, file.largest).over(base.contexts, file.largest, slots)
         fitting: list[tuple[int, Taken]] = []
-        for context, answer in zip(base.contexts, self._curve(base), strict=False):
-            if isinstance(answer, Unestimable) or self._shortfall(answer):
+        for context, point in zip(base.contexts, line, strict=True):
+            if isinstance(point, Unestimable):
+                break
+            fixed = point.fixed_with(file)
+            if any(map(gt, map(add, fixed, point.per_slot), map(self._budget, point.pools))):
                 break  # a longer context never needs fewer bytes
-            fitting.append((context, answer))
+            fitting.append((context, loaded(point, file, fixed)))
         return fitting
 
     def _at(self, served: Served, artifact: Artifact, placement: Placement, kv_types: Sequence[str]) -> Iterator[Base]:
@@ -203,17 +210,10 @@ class BaseFinder:
         least = min(need.context_floor_tokens for need in served.needs)
         return tuple(step for step in self._grids[served.mode] if least <= step <= served.model.context_tokens)
 
-    def _curve(self, base: Base) -> Iterator[Taken | Unestimable]:
-        """What the base takes at each context: its model's curve with what the file adds."""
-        slots = sum(need.slots for need in base.served.needs)
-        file = self._curves.file(base.configuration(base.contexts[0]))
-        line = self._curves.over(base.configuration, base.contexts, file.largest, slots)
-        return (loaded(point, file) if isinstance(point, Bare) else point for point in line)
-
     def _taken(self, configuration: Configuration) -> Taken | Unestimable:
         file = self._curves.file(configuration)
-        point = self._curves.at(configuration, file.largest)
-        return loaded(point, file) if isinstance(point, Bare) else point
+        point = self._curves.shape(configuration, file.largest).at(configuration.context_tokens)
+        return point if isinstance(point, Unestimable) else loaded(point, file)
 
     def _shortfall(self, taken: Taken) -> tuple[str, int] | None:
         """The pool that misses most, and how much, when one instance with one slot does not fit alone."""

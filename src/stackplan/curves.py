@@ -1,29 +1,87 @@
 """What models take over context lengths, from few questions to the estimator: a curve serves every file of a model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from operator import add
 
 from stackplan.architecture import Architecture
 from stackplan.assess import Assess
-from stackplan.bare import NOTHING, Bare, File, Largest, bare, like_of, separable, staged_largest, whole
+from stackplan.bare import NOTHING, Bare, File, Largest, bare, like_of, renamed, separable, staged_largest, whole
 from stackplan.configuration import Configuration
-from stackplan.serving import Placement, Unestimable
+from stackplan.serving import Unestimable
 
 Excess = tuple[int, ...]  # bytes by pool that each slot beyond the first adds to buffers
 Line = list[Bare | Unestimable]  # by context
 
-_Key = tuple[int | str, str, str, str, tuple[str, int] | None, Placement, Largest | bool]
+_Key = tuple[object, ...]
+
+
+@dataclass(slots=True)
+class Shape:
+    """What one model takes without weights in one engine, place and KV type: by context and slots.
+
+    A shape that is ``like`` another on a twin of its device has the bytes of that one in ``pools`` of other names.
+    """
+
+    configuration: Configuration
+    assess: Assess
+    like: "Shape | None" = None
+    pools: Mapping[str, str] = field(default_factory=dict)
+    _points: dict[tuple[int, int], Bare | Unestimable] = field(default_factory=dict)
+    _lines: dict[tuple[int, ...], Line] = field(default_factory=dict)
+    _raised: dict[tuple[tuple[int, ...], Excess], Line] = field(default_factory=dict)
+
+    def at(self, context_tokens: int, slots: int = 1) -> Bare | Unestimable:
+        """What the model takes with one context."""
+        found = self._points.get((context_tokens, slots))
+        if found is None:
+            found = self._points[context_tokens, slots] = self._asked(context_tokens, slots)
+        return found
+
+    def over(self, contexts: tuple[int, ...], largest: Largest, slots: int) -> Line:
+        """What it takes over contexts, if there may be so many ``slots`` and ``largest`` tensors are staged."""
+        line = self._lines.get(contexts)
+        if line is None:
+            line = self._lines[contexts] = self._line(contexts)
+        excess = self._excess(contexts, largest, slots) if slots > 1 else ()
+        if not any(excess):
+            return line
+        if (contexts, excess) not in self._raised:
+            self._raised[contexts, excess] = [raised(point, excess) for point in line]
+        return self._raised[contexts, excess]
+
+    def _asked(self, context_tokens: int, slots: int) -> Bare | Unestimable:
+        if self.like is not None:
+            found = self.like.at(context_tokens, slots)
+            return renamed(found, self.pools) if isinstance(found, Bare) else found
+        configuration = at_context(self.configuration, context_tokens)
+        if separable(configuration):
+            largest = staged_largest(configuration.artifact, configuration.placement)
+            return bare(configuration, slots, largest, self.assess.takes)
+        taken = self.assess.takes(configuration, slots)
+        return taken if isinstance(taken, Unestimable) else whole(taken)
+
+    def _line(self, contexts: tuple[int, ...]) -> Line:
+        if self.like is not None:
+            line = self.like.over(contexts, (0, 0), 1)
+            return [renamed(point, self.pools) if isinstance(point, Bare) else point for point in line]
+        if not separable(self.configuration):  # a margin that is a share of everything is rounded at each context
+            return [self.at(context) for context in contexts]
+        found = filled(contexts, self.at)
+        return [found[context] for context in contexts]
+
+    def _excess(self, contexts: tuple[int, ...], largest: Largest, slots: int) -> Excess:
+        """What slots beyond the first add to buffers, at the shortest or the longest context, whichever is more."""
+        found = [slot_excess(self.at(end), self.at(end, slots), largest, slots) for end in (contexts[0], contexts[-1])]
+        return tuple(map(max, *found)) if all(found) else next(filter(None, found), ())
 
 
 @dataclass(slots=True)
 class Curves:
-    """Remembers what models take without weights: by shape, engine, mode, KV type, placement, context and slots."""
+    """Remembers shapes: all files of a model in one engine, place and KV type fill one."""
 
     assess: Assess
-    _points: dict[tuple[_Key, int, int], Bare | Unestimable] = field(default_factory=dict)
-    _lines: dict[tuple[_Key, tuple[int, ...]], Line] = field(default_factory=dict)
-    _raised: dict[tuple[_Key, tuple[int, ...], Excess], Line] = field(default_factory=dict)
+    _shapes: dict[_Key, Shape] = field(default_factory=dict)
     _alive: dict[int, Architecture | None] = field(default_factory=dict)  # so that identities stay theirs
 
     def file(self, configuration: Configuration) -> File:
@@ -33,64 +91,40 @@ class Curves:
             return File(self.assess.weights(configuration), largest)
         return NOTHING
 
-    def at(self, configuration: Configuration, largest: Largest, slots: int = 1) -> Bare | Unestimable:
-        """What the configuration takes without what its file adds."""
-        key = (_key(configuration, largest), configuration.context_tokens, slots)
-        found = self._points.get(key)
+    def shape(self, configuration: Configuration, largest: Largest) -> Shape:
+        """The shape that the configuration's file fills; it is shared by all that take as much without their files."""
+        key = _key(configuration, largest)
+        found = self._shapes.get(key)
         if found is None:
             shape = configuration.model.architecture
             self._alive.setdefault(id(shape), shape)
-            found = self._points[key] = self._asked(configuration, largest, slots)
+            found = self._shapes[key] = self._shape(configuration, largest)
         return found
 
-    def _asked(self, configuration: Configuration, largest: Largest, slots: int) -> Bare | Unestimable:
-        if separable(configuration):
-            return bare(configuration, slots, largest, self.assess.takes)
-        taken = self.assess.takes(configuration, slots)
-        return taken if isinstance(taken, Unestimable) else whole(taken)
+    def _shape(self, configuration: Configuration, largest: Largest) -> Shape:
+        twin = self.assess.twin(configuration.placement) if separable(configuration) else None
+        if twin is None:
+            return Shape(configuration, self.assess)
+        placement, pools = twin
+        like = self.shape(replace(configuration, placement=placement), largest)
+        return Shape(configuration, self.assess, like, pools)
 
-    def over(self, at: Callable[[int], Configuration], contexts: tuple[int, ...], largest: Largest, slots: int) -> Line:
-        """What the configurations ``at`` each context take without their file, if there may be so many ``slots``."""
-        first = at(contexts[0])
-        key = _key(first, largest)
-        line = self._lines.get((key, contexts))
-        if line is None:
-            line = self._lines[key, contexts] = self._line(first, at, contexts, largest)
-        excess = self._excess([first, at(contexts[-1])], largest, slots)
-        if not any(excess):
-            return line
-        if (key, contexts, excess) not in self._raised:
-            self._raised[key, contexts, excess] = [raised(point, excess) for point in line]
-        return self._raised[key, contexts, excess]
 
-    def _line(
-        self, first: Configuration, at: Callable[[int], Configuration], contexts: tuple[int, ...], largest: Largest
-    ) -> Line:
-        if not separable(first):  # a margin that is a share of everything is rounded anew at each context
-            return [self.at(at(context), largest) for context in contexts]
-        found = filled(contexts, lambda context: self.at(at(context), largest))
-        return [found[context] for context in contexts]
-
-    def _excess(self, ends: list[Configuration], largest: Largest, slots: int) -> Excess:
-        """What slots beyond the first add to buffers, at the shortest or the longest context, whichever is more."""
-        if slots < 2:
-            return ()
-        found = [slot_excess(self.at(end, largest), self.at(end, largest, slots), largest, slots) for end in ends]
-        return tuple(map(max, *found)) if all(found) else next(filter(None, found), ())
+def at_context(configuration: Configuration, context_tokens: int) -> Configuration:
+    """The same with another context; quicker than `replace`, which looks every field up."""
+    own = configuration
+    way = (own.model, own.artifact, own.engine, own.mode, context_tokens, own.kv_type, own.placement)
+    return Configuration(*way, own.vision, own.ahead, own.saved)
 
 
 def _key(configuration: Configuration, largest: Largest) -> _Key:
-    ahead = configuration.ahead
-    way = (
-        configuration.engine,
-        configuration.mode,
-        configuration.kv_type,
-        ahead and (ahead.name, ahead.acceleration.draft_tokens),
-    )
+    own, ahead = configuration, configuration.ahead
+    way = (own.engine, own.mode, own.kv_type, ahead and (ahead.name, ahead.acceleration.draft_tokens))
+    kept = (own.saved.cache_ram_bytes, own.saved.checkpoints)
     if not separable(configuration):
-        return (configuration.artifact.id, *way, configuration.placement, configuration.vision)
-    place, tiny = like_of(configuration.placement), (min(largest[0], 1), min(largest[1], 1))
-    return (id(configuration.model.architecture), *way, place, tiny)
+        return (own.artifact.id, way, kept, own.placement, own.vision)
+    place, tiny = like_of(own.placement), (min(largest[0], 1), min(largest[1], 1))
+    return (id(own.model.architecture), way, kept, place, tiny)
 
 
 def slot_excess(one: Bare | Unestimable, most: Bare | Unestimable, largest: Largest, slots: int) -> Excess:

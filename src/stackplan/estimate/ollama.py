@@ -69,8 +69,16 @@ def _with_daemon(inner: Estimate) -> Estimate:
     line = OverheadLine(HOST, "Ollama daemon", DAEMON_BYTES, Basis.ASSUMED)
     demands = tuple(_grown(demand) if demand.place == HOST else demand for demand in inner.demands)
     fraction = max(inner.error_fraction, ERROR_FRACTION)
-    return replace(inner, engine=ENGINE, demands=demands, overheads=(*inner.overheads, line), error_fraction=fraction)
+    return Estimate(ENGINE, demands, inner.file_bytes, inner.basis, (*inner.overheads, line), fraction, inner.notes)
 
 
 def _grown(demand: Demand) -> Demand:
-    return replace(demand, overhead_bytes=demand.overhead_bytes + DAEMON_BYTES)
+    return Demand(
+        demand.place,
+        demand.weights_bytes,
+        demand.kv_bytes,
+        demand.state_bytes,
+        demand.compute_bytes,
+        demand.output_bytes,
+        demand.overhead_bytes + DAEMON_BYTES,
+    )
