@@ -18,7 +18,7 @@ from stackplan.render.servers import Server, servers
 from stackplan.serving import Estimate, Placement, Serving
 from tests.render.conftest import clean_environment, write
 from tests.render.plans import LLAMA_CPP, gguf, host, instance, plan
-from tests.render.test_running import free_ports
+from tests.render.test_running import ask, free_ports
 from tests.render.tiny_gguf import Shape, chat_model, encoder
 
 # Cache (4 KiB a token) and position tables (1 KiB each) outweigh the process that holds them.
@@ -95,23 +95,28 @@ class Running:
             words[words.index(f"--{option.replace('_', '-')}") + 1] = value
         if run.preset:
             words += ["--models-preset", str(self.folder / "deploy" / run.preset)]
-        environment = clean_environment(**run.environment)
+        self._run(name, [str(self.program), *words], run.environment)
+
+    def start_by_preset(self, name: str) -> None:
+        """Start a server by the rendered script, which makes a router of it, and wait until its model is there."""
+        home = {"STACKPLAN_HOME": str(self.folder), "LLAMA_SERVER": str(self.program)}
+        self._run(name, ["bash", str(self.folder / "deploy/llama.cpp/serve.sh"), name], home)
+        (row,) = ask(self.servers[name].port, "/models")["data"]
+        while row["status"]["value"] != "loaded":
+            time.sleep(0.1)
+            (row,) = ask(self.servers[name].port, "/models")["data"]
+
+    def _run(self, name: str, words: list[str], more: Mapping[str, str]) -> None:
+        environment = clean_environment(**more)
         environment["LD_LIBRARY_PATH"] = os.environ.get("LD_LIBRARY_PATH", "")
         with (self.folder / f"{name}.log").open("wb") as log:
-            self.processes[name] = subprocess.Popen(
-                [self.program, *words], cwd=self.folder, env=environment, stdout=log, stderr=log
-            )
-        self._wait(self.servers[name].port, name)
+            self.processes[name] = subprocess.Popen(words, cwd=self.folder, env=environment, stdout=log, stderr=log)
+        assert ask(self.servers[name].port, "/health") == {"status": "ok"}, (self.folder / f"{name}.log").read_text()
 
     def stop(self, name: str) -> None:
         process = self.processes.pop(name)
         process.terminate()
         process.wait(timeout=30)
-
-    def _wait(self, port: int, name: str) -> None:
-        from tests.render.test_running import ask  # noqa: PLC0415
-
-        assert ask(port, "/health") == {"status": "ok"}, (self.folder / f"{name}.log").read_text()
 
     def stop_all(self) -> None:
         for name in list(self.processes):
@@ -121,8 +126,6 @@ class Running:
 @contextmanager
 def litellm_proxy(program: Path, made: Plan, folder: Path, key: str) -> Iterator[None]:
     """The real gateway in front of the stack."""
-    from tests.render.test_running import ask  # noqa: PLC0415
-
     words = ["--config", folder / "deploy/litellm/config.yaml", "--host", "127.0.0.1", "--port", made.gateway_port]
     environment = clean_environment(LITELLM_MASTER_KEY=key, LITELLM_LOCAL_MODEL_COST_MAP="True")
     with (folder / "gateway.log").open("w") as log:

@@ -156,7 +156,7 @@ DOCUMENTED: dict[str, tuple[str, dict[str, Reply], ModelSeen]] = {
     "Speaches": (
         "whisper-turbo",
         {"/api/ps": ok({"models": ["example-org/faster-whisper-turbo"]})},
-        ModelSeen("whisper-turbo", loaded=True, state="loaded"),
+        ModelSeen("whisper-turbo", loaded=True, state="loaded", marker="speaches.main:create_app"),
     ),
 }  # fmt: skip
 

@@ -153,3 +153,31 @@ def test_a_hot_model_that_is_told_to_sleep_is_caught(stack: Running) -> None:
 def test_a_dead_gateway_is_caught(stack: Running) -> None:
     seen = Verified(stack.folder)
     assert (seen.code, seen.breaches) == (2, {("gateway", "gateway")}), seen.text
+
+
+def test_a_model_that_cannot_be_loaded_is_caught_when_it_has_its_turn(stack: Running) -> None:
+    artifact = next(one for one in stack.plan.artifacts if one.model == "mid-red")
+    file = stack.folder / "models" / artifact.repository / artifact.files[0]
+    ask(stack.servers["warm-cpu"].port, "/v1/chat/completions", {"model": "mid-blue", "messages": [], "max_tokens": 1})
+    aside = file.rename(file.with_suffix(".aside"))
+    try:
+        seen = Verified(stack.folder, "--no-gateway", "--exercise")
+    finally:
+        aside.rename(file)
+        stack.stop("warm-cpu")  # a router remembers what failed
+        stack.start("warm-cpu")
+    assert (seen.code, seen.breaches) == (2, {("resident", "mid-red"), ("answer", "code")}), seen.text
+
+
+def test_hot_models_behind_a_router_of_their_own_agree_too(stack: Running) -> None:
+    """As `serve.sh` starts them: the router is one process, its model another."""
+    stack.stop("mid-chat")
+    stack.start_by_preset("mid-chat")
+    try:
+        seen = Verified(stack.folder, "--no-gateway")
+    finally:
+        stack.stop("mid-chat")
+        stack.start("mid-chat")
+    assert (seen.code, seen.breaches) == (0, set()), seen.text
+    checks = {(check, "mid-chat") for check in ("resident", "context", "weights", "bytes", "kept")}
+    assert checks <= seen.of("agrees")

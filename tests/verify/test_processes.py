@@ -99,7 +99,11 @@ def test_members_of_a_router_are_told_apart_by_their_command_lines() -> None:
 
 def test_a_server_with_one_model_is_its_whole_tree() -> None:
     one = next(one for one in servers(PLAN) if one.id == "giant-120b")
-    tree = {20: Process(20, 1, ("vllm", "serve")), 21: Process(21, 20, ("worker",)), 22: Process(22, 21, ("worker",))}
+    tree = {
+        20: Process(20, 1, ("vllm", "serve", "giant-120b")),
+        21: Process(21, 20, ("worker",)),
+        22: Process(22, 21, ("worker",)),
+    }
     assert processes_of(one, ModelSeen("giant-120b", marker="giant-120b"), Machine(tree, {one.port: 20})) == (
         20,
         21,
@@ -112,6 +116,7 @@ def test_in_a_container_a_process_is_found_by_its_words() -> None:
     model = ModelSeen("giant-120b", marker="giant-120b")
     inside = {30: Process(30, 29, ("llama-server", "--alias", "giant-120b")), 31: Process(31, 1, ("docker-proxy",))}
     assert processes_of(one, model, Machine(inside, {})) == (30,)
+    assert processes_of(one, model, Machine(inside, {one.port: 31})) == (30,)  # not the proxy that listens
     twice = inside | {32: Process(32, 1, ("llama-server", "--alias", "giant-120b"))}
     assert processes_of(one, model, Machine(twice, {})) == ()
 

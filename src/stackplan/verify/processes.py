@@ -89,10 +89,9 @@ def processes_of(server: Server, model: ModelSeen, there: Machine) -> tuple[int,
     """Ids of the processes that run the instance; none where they cannot be told from others."""
     root = there.ports.get(server.port)
     near = there.tree(root) if root is not None and root in there.processes else ()
-    marked = _marked(model.marker, near, there)
-    if marked or (near and len(server.members) > 1):
-        return marked
-    return near or _marked(model.marker, there.processes, there)
+    if model.marker:  # what listens without the word is a proxy of containers
+        return _marked(model.marker, near, there) or _marked(model.marker, there.processes, there)
+    return near if len(server.members) == 1 else ()
 
 
 def _marked(marker: str, among: Iterable[int], there: Machine) -> tuple[int, ...]:

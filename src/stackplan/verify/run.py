@@ -106,7 +106,7 @@ def _turns(
         answers = tuple(_both_ways(plan, role, means, door, gateway))
         now = _state(plan, server, means)
         model = now.model(role.instance)
-        if model is None or not model.loaded:
+        if model is None:
             yield _Turn(answers, ())
             continue
         old = seen[server.id]

@@ -5,6 +5,8 @@ from stackplan.render.servers import Server
 from stackplan.verify.exchange import Ask, Question, complaint, entry
 from stackplan.verify.observation import Heard, ModelSeen, ServerSeen
 
+_APPLICATION = "speaches.main:create_app"  # what its image and its documentation start
+
 
 def observe(plan: Plan, server: Server, base: str, ask: Ask) -> ServerSeen:
     """The server and each of its instances."""
@@ -17,7 +19,9 @@ def observe(plan: Plan, server: Server, base: str, ask: Ask) -> ServerSeen:
     loaded = {name for name in names if isinstance(name, str)}
     there = [plan.artifact(member.artifact).repository in loaded for member in server.members]
     models = (
-        ModelSeen(member.id, loaded=here, state="loaded" if here else "unloaded")
+        ModelSeen(member.id, loaded=True, state="loaded", marker=_APPLICATION)
+        if here
+        else ModelSeen(member.id, loaded=False, state="unloaded")
         for member, here in zip(server.members, there, strict=True)
     )
     return ServerSeen(server.id, Heard.ANSWERED, models=tuple(models))
