@@ -35,7 +35,7 @@ class Acceptance:
 
 # Accepted over proposed, solved for a of each position, 2026: Qwen3.6 27B and 35B-A3B with their own head in llama.cpp
 # (pull requests 22673 and 24340, kyuz0's Strix Halo logs): 0.88, 0.80 to 0.82, 0.71 to 0.74 for 1, 2, 3 tokens give
-# 0.86; stories 0.631 and programs 0.834 of 3 give the ends. Of 4 only 0.64 are accepted, less than 0.86 each would give.
+# 0.86; stories 0.631 and programs 0.834 of 3 give the ends. Of 4 only 0.64 are: less than 0.86 each.
 BY_HEAD: Final = Acceptance(0.75, 0.86, 0.92, Basis.PUBLISHED, 3)
 # Drafts of the same family, greedy, llama.cpp: Llama 3.1 8B by 3.2 1B 0.72 of 5 (issue 5877, 2024-11), Llama 3 70B by
 # 8B 0.59 of 8 (devquasar.com, 2024), Qwen2.5 Coder 32B by 3B 0.34 of 16 (pull request 10455): 0.86 to 0.89 each.
