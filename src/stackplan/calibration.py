@@ -124,6 +124,7 @@ def with_measurements(plan: Plan, known: Calibration) -> Plan:
             measured_at=one.measured_at,
         )
         for instance, one in pairs
+        if instance.speed is not None and instance.speed.basis is Basis.MEASURED
     )
     notes = tuple(note for instance, one in pairs for note in _notes(plan, instance, one, known))
     return replace(
@@ -149,17 +150,23 @@ def over_estimate(
 
 
 def draft_of(instance: Instance) -> str:
-    """What drafts for an instance, named as `Ahead.name` does; "" when nothing does."""
-    return instance.draft_artifact or ("mtp" if instance.prediction_head else "")
+    """What makes an instance decode otherwise than its file alone: who drafts (as `Ahead.name` says), fewer experts.
+
+    Looking proposals up in the context is left out: it changes nothing where nothing repeats, as in a bench.
+    """
+    ahead = instance.draft_artifact or ("mtp" if instance.prediction_head else "")
+    experts = f"experts:{instance.active_experts}" if instance.active_experts else ""
+    return "+".join(filter(None, (ahead, experts)))
 
 
 def _notes(plan: Plan, instance: Instance, one: Measurement, known: Calibration) -> Iterator[str]:
     day = one.measured_at[:10]
     where = "" if one.machine == known.machine else " on another machine of the same parts"
-    if not known.same_version(one):
+    is_used = instance.speed is not None and instance.speed.basis is Basis.MEASURED
+    if is_used and not known.same_version(one):
         planned = known.versions.get(one.engine, "")
         yield f"speed of {instance.id} measured {day}{where} with {one.engine} {one.engine_version}, planned: {planned}"
-    elif where:
+    elif is_used and where:
         yield f"speed of {instance.id} measured {day}{where}"
     if one.machine == known.machine and (
         over := over_estimate(plan, instance, one.host_peak_bytes, one.device_peak_bytes)

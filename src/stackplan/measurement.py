@@ -31,8 +31,9 @@ class Measurement:
     """One instance measured once. ``machine`` is the host by its parts (`machine_of`), ``measured_at`` UTC in ISO 8601.
 
     ``devices`` are what computed (`device_class`), in split order; the CPU is named where part of the model is in host
-    memory. ``decode`` holds for one stream with ``depth_tokens`` in its cache. Peaks are of the process and all that
-    it started; None where nobody could tell.
+    memory. ``draft`` is what else changes decoding: the file that drafts, "mtp", fewer experts. ``decode`` holds for
+    one stream with ``depth_tokens`` in its cache. Peaks are of the process and all that it started; None where nobody
+    could tell.
     """
 
     machine: str

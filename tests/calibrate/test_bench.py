@@ -49,14 +49,14 @@ def test_an_embedder_is_measured_by_what_it_reads(engine: EngineServer) -> None:
 
 
 def test_a_stream_of_pieces_is_timed_by_our_own_clock() -> None:
-    server = EngineServer(read=4000, write=50)
+    server = EngineServer(read=4000, write=200)
     try:
         found = measured(server, "vllm")
     finally:
         server.close()
     assert found.decode
     assert found.prompt
-    assert 25 < found.decode.median <= 51  # a busy machine can only be late
+    assert 60 < found.decode.median <= 205  # a busy machine can only be late
     assert found.prompt.median <= 4200
     assert all(body["ignore_eos"] for path, body in server.requests if path == "/v1/completions")
 
@@ -80,15 +80,15 @@ def test_a_request_stays_within_the_context(engine: EngineServer, context: int) 
 
 
 def test_a_slow_engine_is_asked_for_less_and_in_time() -> None:
-    server = EngineServer(read=100, write=20)
+    server = EngineServer(read=400, write=80)
     started = time.monotonic()
     try:
-        found = measured(server, "vllm", seconds=12.0, repeats=5)
+        found = measured(server, "vllm", seconds=4.0, repeats=5)
     finally:
         server.close()
-    assert time.monotonic() - started < 13
+    assert time.monotonic() - started < 6
     assert found.decode
-    assert 10 < found.decode.median <= 20.5
+    assert 25 < found.decode.median <= 82
 
 
 def test_an_engine_that_falls_silent_is_told_within_the_time(engine: EngineServer) -> None:

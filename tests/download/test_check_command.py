@@ -1,10 +1,17 @@
 """``stackplan check`` on a rendered stack: exit code 2 and a list that people and CI can read."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from tests.download.conftest import Site, content
 from tests.download.hub_server import HubServer, sha256
+from tests.render.plans import PLANS
+
+from stackplan.hardware import Basis, Host, Reservation
+from stackplan.host_json import host_to_json
+from stackplan.reservations import HELD_BY_OTHERS
+from stackplan.units import GIB
 
 QUIET = ("check", "--no-host")
 
@@ -60,3 +67,40 @@ def test_ci_can_read_it(site: Site) -> None:
 @pytest.mark.parametrize("output", ["xml", ""])
 def test_an_unknown_format_is_refused(site: Site, output: str) -> None:
     assert "bad-format" in site.run(*QUIET, "--format", output).stderr
+
+
+def test_a_card_that_is_gone_and_memory_that_others_hold_are_found_on_the_machine_described(site: Site) -> None:
+    plan = PLANS["dual-24gb"]
+    full = tuple(replace(pool, used_bytes=pool.budget_bytes - GIB) for pool in plan.host.pools)
+    site.render(replace(plan, host=replace(plan.host, pools=full)))
+    site.run("lock", "--offline")
+    machine = plan.host.machine
+    assert not {"device-gone", "pool-gone", "memory-held"} & set(on(site, machine))
+    assert {"device-gone", "pool-gone"} <= set(on(site, without_last_card(machine)))
+    held = Reservation(HELD_BY_OTHERS, 4 * GIB, Basis.MEASURED)
+    pools = tuple(replace(pool, reserved=(*pool.reserved, held)) for pool in machine.pools)
+    assert "memory-held" in on(site, replace(machine, pools=pools))
+
+
+def without_last_card(machine: Host) -> Host:
+    last = machine.gpus[-1]
+    return replace(
+        machine,
+        devices=tuple(device for device in machine.devices if device.id != last.id),
+        pools=tuple(pool for pool in machine.pools if pool.id != last.pool),
+    )
+
+
+def on(site: Site, machine: Host) -> list[str]:
+    (site.folder / "machine.json").write_text(json.dumps(host_to_json(machine)))
+    done = site.run("check", "--host", "machine.json", "--json")
+    assert done.returncode == 2, done.stderr
+    return [one["kind"] for one in json.loads(done.stdout)["drift"]]
+
+
+def test_a_plan_that_was_changed_after_locking_has_a_stale_lock(site: Site) -> None:
+    site.run("lock")
+    plan = json.loads((site.deploy / "plan.json").read_text())
+    plan["instances"][0]["context_tokens"] //= 2
+    (site.deploy / "plan.json").write_text(json.dumps(plan, indent=2, ensure_ascii=False) + "\n")
+    assert "stale-lock" in kinds(site)
