@@ -4,6 +4,8 @@
 Model names, sizes and speeds are plausible and made up: no figure here is a claim.
 """
 
+from dataclasses import replace
+
 from stackplan.hardware import Backend, Basis, Cpu, Device, Host, Pool, PoolKind, Reservation
 from stackplan.plan import (
     CatalogStamp,
@@ -21,6 +23,7 @@ from stackplan.plan import (
     UtilityTerm,
 )
 from stackplan.remote import Fallback
+from stackplan.runtime import Runtime
 from stackplan.serving import Placement, SpeedEstimate
 from stackplan.units import GIB
 
@@ -235,7 +238,9 @@ def dual_24gb() -> Plan:
         (instance(embed, "ollama", 8203, place=("gpu1",), kv_type="f16", mode="embedding", context_tokens=2048), ("embedding",)),
         (instance(late, "llama.cpp", 8204, place=("gpu1",), tier="warm", prediction_head=True, draft_tokens=3), ("code",)),
     )  # fmt: skip
-    return plan("dual-24gb", host("dual-24gb", card(0), card(1)), artifacts, served, (LLAMA_CPP, OLLAMA))
+    made = plan("dual-24gb", host("dual-24gb", card(0), card(1)), artifacts, served, (LLAMA_CPP, OLLAMA))
+    runtime = Runtime(threads=12, batch_threads=16, numa="isolate", lock_memory=True, map_files=False)
+    return replace(made, runtime=runtime)
 
 
 def cpu_only() -> Plan:
@@ -243,7 +248,7 @@ def cpu_only() -> Plan:
     chat, embed = gguf("chat-4b", gib=2.5), gguf("embedder", "F16", 0.3)
     on = host("cpu-only", threads=32, numa_nodes=2)
     served = (
-        (instance(chat, "llama.cpp", 8301, place=()), ("worker", "watchdog")),
+        (instance(chat, "llama.cpp", 8301, place=(), lookup_tokens=12), ("worker", "watchdog")),
         (
             instance(embed, "llama.cpp", 8302, place=(), mode="embedding", pooling="cls", context_tokens=512),
             ("embedding",),
@@ -315,7 +320,7 @@ def mixed_devices() -> Plan:
     tiny = tag("tiny-1b", "tiny:1b", 1.0)
     on = host("mixed", card(0, Backend.ROCM, None), card(1), threads=8)
     served = (
-        (instance(red, "llama.cpp", 8601), ("worker",)),
+        (instance(red, "llama.cpp", 8601, active_experts=4, experts_key="qwen3moe.expert_used_count"), ("worker",)),
         (instance(green, "llama.cpp", 8602, place=("gpu1",), pool="gpu1"), ("code",)),
         (instance(tiny, "ollama", 8603), ("watchdog",)),
     )

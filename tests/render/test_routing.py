@@ -69,6 +69,17 @@ def test_a_service_is_listed_when_every_step_has_a_role() -> None:
     assert "retrieval" not in yaml.safe_load(render_plan(cpu_only(), ["routing"])["routing.yaml"])["services"]
 
 
+def test_the_table_is_small_and_still_says_all(plan) -> None:
+    """What has no row of its own is answered by the plain one, as the file says."""
+    rows = yaml.safe_load(render_plan(plan, ["routing"])["routing.yaml"])["routes"]
+    listed = {(row["task"], row["agents"], row["depth"]): row["role"] for row in rows}
+    for task in {row["task"] for row in rows}:
+        for agents, depth in ((1, "plain"), (1, "stages"), (1, "deep"), (4, "plain")):
+            told = listed.get((task, agents, depth), listed[(task, 1, "plain")])
+            assert told == decide(plan, task, agents, Depth(depth)).role
+    assert len(rows) < 4 * len({row["task"] for row in rows})
+
+
 def test_the_table_names_only_roles_of_the_plan(plan) -> None:
     document = yaml.safe_load(render_plan(plan, ["routing"])["routing.yaml"])
     roles = {role.role for role in plan.roles}

@@ -91,15 +91,18 @@ def services(plan: Plan) -> dict[str, list[Decision]]:
 
 
 def table(plan: Plan) -> list[Decision]:
-    """The decision for every kind that the plan can answer: one task, several stages, one deep request, and a pool."""
-    rows = []
-    asked = ((1, Depth.PLAIN), (1, Depth.STAGES), (1, Depth.DEEP), (POOL_AGENTS, Depth.PLAIN))
-    for kind in kinds(plan):
-        for agents, depth in asked:
-            try:
-                rows.append(decide(plan, kind, agents, depth))
-            except UserError:
-                continue
+    """The decision for every kind that the plan can answer, and where stages, depth or a pool of agents change it."""
+    policy = routing_policy().tasks
+    named = {role for task in policy.values() for role in task.roles}
+    rows: list[Decision] = []
+    for kind in (*policy, *(name for name in kinds(plan) if name not in policy and name not in named)):
+        try:
+            plain = decide(plan, kind)
+        except UserError:
+            continue
+        others = [decide(plan, kind, depth=depth) for depth in (Depth.STAGES, Depth.DEEP)]
+        others.append(decide(plan, kind, agents=POOL_AGENTS))
+        rows += [plain, *(other for other in others if other.role != plain.role)]
     return rows
 
 

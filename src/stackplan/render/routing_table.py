@@ -12,6 +12,7 @@ def render(plan: Plan) -> dict[str, str]:
     document = {
         "gateway": f"http://127.0.0.1:{plan.gateway_port}/v1",
         "model_is": "role",
+        "not_listed": "depth and number of agents that have no row are answered as the plain row of the task",
         "routes": [row(decision) for decision in table(plan)],
         "services": {
             name: [

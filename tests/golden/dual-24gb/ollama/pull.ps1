@@ -16,8 +16,8 @@ $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
 
 $table = @(
-    [pscustomobject]@{ Server = 'ollama-hot'; Port = 8202; Tier = 'hot'; Mode = 'chat'; Source = 'small:3b'; Name = 'stackplan-watchdog'; Bytes = 2147483648; Context = 16384; Parameters = @{ num_ctx = 16384; num_gpu = 999; num_batch = 512 } }
-    [pscustomobject]@{ Server = 'ollama-hot'; Port = 8202; Tier = 'hot'; Mode = 'embedding'; Source = 'embed-text:v1.5'; Name = 'stackplan-embedding'; Bytes = 322122547; Context = 2048; Parameters = @{ num_ctx = 2048; num_gpu = 999; num_batch = 512 } }
+    [pscustomobject]@{ Server = 'ollama-hot'; Port = 8202; Tier = 'hot'; Mode = 'chat'; Source = 'small:3b'; Name = 'stackplan-watchdog'; Bytes = 2147483648; Context = 16384; Parameters = @{ num_ctx = 16384; num_gpu = 999; num_batch = 512; num_thread = 12 } }
+    [pscustomobject]@{ Server = 'ollama-hot'; Port = 8202; Tier = 'hot'; Mode = 'embedding'; Source = 'embed-text:v1.5'; Name = 'stackplan-embedding'; Bytes = 322122547; Context = 2048; Parameters = @{ num_ctx = 2048; num_gpu = 999; num_batch = 512; num_thread = 12 } }
 )
 
 # One streaming call. Ollama answers 200 and reports a failure as a line of the stream, so the stream decides.

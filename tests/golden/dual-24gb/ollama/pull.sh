@@ -11,8 +11,8 @@ set -uo pipefail
 
 # server|port|tier|mode|source|name|bytes|context|parameters
 table=(
-  'ollama-hot|8202|hot|chat|small:3b|stackplan-watchdog|2147483648|16384|{"num_batch": 512, "num_ctx": 16384, "num_gpu": 999}'
-  'ollama-hot|8202|hot|embedding|embed-text:v1.5|stackplan-embedding|322122547|2048|{"num_batch": 512, "num_ctx": 2048, "num_gpu": 999}'
+  'ollama-hot|8202|hot|chat|small:3b|stackplan-watchdog|2147483648|16384|{"num_batch": 512, "num_ctx": 16384, "num_gpu": 999, "num_thread": 12}'
+  'ollama-hot|8202|hot|embedding|embed-text:v1.5|stackplan-embedding|322122547|2048|{"num_batch": 512, "num_ctx": 2048, "num_gpu": 999, "num_thread": 12}'
 )
 
 base=${OLLAMA_SCHEME_HOST:-http://127.0.0.1}
