@@ -38,6 +38,7 @@ _UNIFIED_WORDS = frozenset({"GB10", "N1X", "N1", "Thor", "Orin", "Xavier", "nvgp
 _COHERENT_WORDS = frozenset({"GH200", "GB200", "GB300"})
 
 _WORD = re.compile(r"[A-Za-z0-9]+")
+_INSTANCE = re.compile(r"^MIG-GPU-[^/]+/(\d{1,4})/\d+$")
 _PROFILE = re.compile(r"\bMIG (\S+)$")
 
 
@@ -60,7 +61,7 @@ def _readings(row: dict[str, Any], driver: str, board: Board | None) -> list[Gpu
         return [GpuReading("nvidia", "NVIDIA GPU", Backend.CUDA, MemoryModel.UNKNOWN, notes=(note,))]
     card = _card(row, driver or row.get("driver_version", ""))
     if row.get("mig"):
-        return [_slice(card, part) for part in row.get("slices", [])] or [
+        return [_slice(card, part) for part in _instances(row.get("slices", []))] or [
             replace(card, notes=("MIG is on without a slice",))
         ]
     if _is_unified(row, board):
@@ -94,6 +95,18 @@ def _card(row: dict[str, Any], driver: str) -> GpuReading:
         holders=_holders(row.get("processes", [])),
         notes=notes,
     )
+
+
+def _instances(slices: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One of each GPU instance: compute instances within one ("1c.3g.20gb") share its memory, which counts once."""
+    kept: dict[Any, dict[str, Any]] = {}
+    for number, part in enumerate(slices):
+        old_style = _INSTANCE.search(part.get("uuid") or "")
+        instance = part.get("gpu_instance")
+        if instance is None and old_style:
+            instance = int(old_style[1])
+        kept.setdefault(("unknown", number) if instance is None else instance, part)
+    return list(kept.values())
 
 
 def _slice(card: GpuReading, part: dict[str, Any]) -> GpuReading:

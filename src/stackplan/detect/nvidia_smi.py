@@ -193,17 +193,17 @@ def _table_memory(cell: re.Match[str]) -> dict[str, Any]:
     return {"total": total, "used": used, "free": max(0, total - used)}
 
 
-def parse_slice_memory(text: str) -> dict[tuple[int, int], tuple[int, int]]:
-    """Used and total bytes of MIG slices by card index and device number, from the table's own section."""
+def parse_slice_memory(text: str) -> dict[tuple[int, int], tuple[int, int, int]]:
+    """Used and total bytes and GPU instance of MIG slices by card and device number, from the table's own section."""
     found = {}
     for line in text.splitlines():
         if row := _TABLE_SLICE.match(line):
-            found[int(row[1]), int(row[4])] = (int(row[5]) * MIB, int(row[6]) * MIB)
+            found[int(row[1]), int(row[4])] = (int(row[5]) * MIB, int(row[6]) * MIB, int(row[2]))
     return found
 
 
 def _add_slices(
-    row: dict[str, Any], slices: list[dict[str, Any]], memory: dict[tuple[int, int], tuple[int, int]]
+    row: dict[str, Any], slices: list[dict[str, Any]], memory: dict[tuple[int, int], tuple[int, int, int]]
 ) -> None:
     if not slices:
         return
@@ -212,7 +212,8 @@ def _add_slices(
     for part in slices:
         known = memory.get((row["index"], part["device"]))
         facts = {"total": known[1], "free": known[1] - known[0]} if known else {"state": "N/A"}
-        row["slices"].append({"name": f"{row['name']} MIG {part['profile']}", "uuid": part["uuid"], "memory": facts})
+        name, instance = f"{row['name']} MIG {part['profile']}", known[2] if known else None
+        row["slices"].append({"name": name, "uuid": part["uuid"], "memory": facts, "gpu_instance": instance})
 
 
 def _row(**known: Any) -> dict[str, Any]:

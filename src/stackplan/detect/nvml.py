@@ -193,6 +193,7 @@ def _slices(ask: _Asker, handle: Any) -> list[dict[str, Any]]:
                 "uuid": ask.text("nvmlDeviceGetUUID", part),
                 "memory": _memory(ask, part),
                 "multiprocessors": getattr(attributes, "multiprocessorCount", None),
+                "gpu_instance": ask.value("nvmlDeviceGetGpuInstanceId", part),
                 "processes": _processes(ask, part),
             }
         )

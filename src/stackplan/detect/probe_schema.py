@@ -39,6 +39,7 @@ class Slice(_Strict):
     uuid: _Name = ""
     memory: Memory = Memory()
     multiprocessors: _Count | None = None
+    gpu_instance: _Count | None = None
     processes: Annotated[list[Process], Field(max_length=4096)] = []
 
 
