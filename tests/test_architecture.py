@@ -29,7 +29,7 @@ RANKS = {
         afterwards calibration_store catalog_sizes curves detect device_profile diff dominated download drift judgement_yaml profile_yaml proposers rating reasons running
         bases catalog_build judgement_index profile verify
         bench catalog_index options
-        deployed granted outlines
+        deployed granted market
         choose saving
         assemble
         pipeline
@@ -48,6 +48,7 @@ RANKS = {
 REGISTRIES = {
     "detect": {"__init__", "assemble", "live", "replay"},
     "render": {"__init__"},
+    "verify": {"__init__", "compare", "engines", "run"},
     "views": set(),
     "cli": set(),
 }
@@ -60,6 +61,9 @@ SHARED = {
         "compose_services", "devices", "documents", "endpoints", "images", "llama_options", "names", "native",
         "ollama_environment", "overlays", "references", "routing", "routing_policy", "servers", "service_arguments",
         "templates", "units",
+    },
+    "verify": {
+        "exchange", "finding", "gateway", "held_bytes", "memory_map", "observation", "role_question", "samples",
     },
     "views": {"bars", "colour", "host", "table"},
     "cli": {"__init__", "deployment", "estimate_draft", "estimate_request", "estimate_source", "fetching", "measuring", "present", "terminal", "world"},

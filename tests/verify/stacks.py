@@ -53,6 +53,22 @@ def made_stack(folder: Path) -> Plan:
     return made
 
 
+def one_model(folder: Path, server: Path, quantisation: str) -> Plan:
+    """A chat model whose weights llama.cpp's own quantiser wrote, and the plan of it."""
+    artifact = gguf(f"quantised-{quantisation.lower()}", quantisation)
+    file = folder / "models" / artifact.repository / artifact.files[0]
+    chat_model(folder / "f32.gguf", shape=Shape(width=1024, feed_forward=4096, blocks=4, heads=8, context=8192))
+    file.parent.mkdir(parents=True)
+    environment = clean_environment(LD_LIBRARY_PATH=os.environ.get("LD_LIBRARY_PATH", ""))
+    words = [server.with_name("llama-quantize"), folder / "f32.gguf", file, quantisation]
+    subprocess.run(words, env=environment, capture_output=True, check=True)
+    artifact = replace(artifact, file_bytes=file.stat().st_size)
+    of = _instance({artifact.model: file}, artifact, free_ports(1)[0], context_tokens=4096)
+    made = plan("quantised", host("quantised", threads=4), (artifact,), ((of, ("worker",)),), (LLAMA_CPP,))
+    write(folder / "deploy", render_plan(made, ["plan", "llama.cpp"]))
+    return made
+
+
 def _instance(files: Mapping[str, Path], artifact: PlannedArtifact, port: int, **more: object) -> Instance:
     base = instance(artifact, "llama.cpp", port, place=(), kv_type="f16", cache_ram_bytes=0, **more)
     return replace(base, demand=(demand(files[artifact.model], base),), pooling=base.pooling)

@@ -14,7 +14,7 @@ import pytest
 
 from tests.render.conftest import clean_environment
 from tests.render.test_running import ask
-from tests.verify.stacks import Running, made_stack
+from tests.verify.stacks import Running, made_stack, one_model
 from tests.verify.stacks import litellm_proxy as gateway_of
 
 KEY = "sk-marker-of-the-verified-stack"
@@ -181,3 +181,22 @@ def test_hot_models_behind_a_router_of_their_own_agree_too(stack: Running) -> No
     assert (seen.code, seen.breaches) == (0, set()), seen.text
     checks = {(check, "mid-chat") for check in ("resident", "context", "weights", "bytes", "kept")}
     assert checks <= seen.of("agrees")
+
+
+@pytest.mark.parametrize("quantisation", ["Q4_0", "Q8_0"])
+def test_weights_that_llama_cpp_rewrites_for_the_processor_count_once(
+    quantisation: str, llama_server: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not llama_server.with_name("llama-quantize").is_file():
+        pytest.skip("no llama-quantize beside llama-server")
+    running = Running(one_model(tmp_path, llama_server, quantisation), tmp_path, llama_server)
+    (name,) = running.servers
+    try:
+        running.start(name)
+        seen = Verified(tmp_path)
+    finally:
+        running.stop_all()
+    assert (seen.code, seen.breaches) == (0, set()), seen.text
+    with capsys.disabled():
+        print(f"\n{quantisation}: {seen.off()}")
+    assert all(abs(share) <= 0.05 for share in seen.off().values())
