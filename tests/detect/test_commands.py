@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from stackplan.cli import run
-from stackplan.cli.world import Asked, read_world
+from stackplan.cli.world import Asked, read_world, say_how_this_machine_differs
 from stackplan.detect import replay_host
+from stackplan.profile import load_profile
 from stackplan.views.host import host_text
 from tests.detect.recorded import write_probe
 
@@ -143,3 +144,13 @@ def test_a_damaged_machine_is_refused_by_planning(
     (tmp_path / "machine").write_bytes(content)
     assert run(["plan", "--host", str(tmp_path / "machine")]) == 1
     assert capsys.readouterr().err.startswith(("error[bad-probe]", "error[bad-host]"))
+
+
+def test_a_plan_for_another_machine_says_so_when_it_is_applied(capsys: pytest.CaptureFixture[str]) -> None:
+    other = load_profile("8x mi300x").host
+    say_how_this_machine_differs(Asked(profile="8x mi300x"), other)
+    told = capsys.readouterr().err
+    assert told.startswith("note: this machine is another: the profile has 8 x mi300x, this machine has ")
+    assert told.count("\n") == 1
+    say_how_this_machine_differs(Asked(), other)
+    assert capsys.readouterr().err == ""

@@ -45,12 +45,14 @@ def apply(
     if lock is not None:
         _apply_lock(lock, options.asked_from(locals()), out, target, templates, as_json=as_json)
         return
-    planned = plan_world(options.read_world(options.asked_from(locals())))
+    asked = options.asked_from(locals())
+    planned = plan_world(options.read_world(asked))
     if planned.plan is None:
         refuse(planned, as_json=as_json)
         raise typer.Exit(ExitCode.NO_PLAN)
     count = _write(_lock(planned.plan, out), out, target, templates)
     typer.echo(plan_to_json(planned.plan), nl=False) if as_json else present(planned, next_step=_next(out))
+    options.say_how_this_machine_differs(asked, planned.plan.host.machine)
     print(f"wrote {count} files to {out}", file=sys.stderr)
 
 

@@ -1,6 +1,7 @@
 """What every verb that plans reads first: profile or machine, stack, policy, catalog; and what the user sets on top."""
 
 import json
+import sys
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -135,6 +136,20 @@ def _detected() -> Host:
     from stackplan.detect import detect_host  # noqa: PLC0415
 
     return detect_host()
+
+
+def say_how_this_machine_differs(asked: Asked, host: Host) -> None:
+    """Tell, as a note, that what was planned for another machine is being applied on this one."""
+    from stackplan.host_difference import host_differences  # noqa: PLC0415
+
+    if asked.profile is None and asked.host is None:
+        return
+    try:
+        found = host_differences(host, _detected())
+    except UserError:  # what cannot be told is no difference
+        return
+    if found:
+        print(f"note: this machine is another: {'; '.join(found)}", file=sys.stderr)
 
 
 def _idle(host: Host) -> Host:
