@@ -1,7 +1,11 @@
 """Processes and what they hold: recorded maps, this very process, and drivers' tables."""
 
+import json
 import mmap
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -139,6 +143,21 @@ def test_cards_are_found_by_uuid_else_by_their_order() -> None:
     assert by_card([card(0, uuid="GPU-b"), card(1, uuid="GPU-a")], told) == {"gpu0": {2: None}, "gpu1": {1: 5 * MIB}}
     assert by_card([card(0), card(1)], told) == {"gpu0": {1: 5 * MIB}, "gpu1": {2: None}}
     assert by_card([card(0, uuid="GPU-gone")], told) == {}
+
+
+def test_nvidias_library_tells_bytes_by_card_and_process(tmp_path: Path) -> None:
+    """Through the real binding, against a C library with the driver's interface."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None or sys.platform != "linux":
+        pytest.skip("needs a C compiler on Linux")
+    source = Path(__file__).parents[1] / "detect" / "fake_nvml.c"
+    subprocess.run([compiler, "-shared", "-fPIC", "-w", "-o", tmp_path / "libnvidia-ml.so.1", source], check=True)
+    question = "import json; from stackplan.detect.nvml import process_bytes; print(json.dumps(process_bytes()))"
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(tmp_path)}
+    told = subprocess.run([sys.executable, "-c", question], env=environment, capture_output=True, text=True, check=True)
+    held = json.loads(told.stdout)
+    assert list(held["GPU-1"].values()) == [2 * 1024 * MIB]
+    assert set(held) >= {"GPU-1", "MIG-9"}
 
 
 def test_amds_kernel_driver_tells_bytes_by_process(tmp_path: Path) -> None:

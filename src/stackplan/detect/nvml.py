@@ -4,7 +4,6 @@ This is the only module that calls the library. The snapshot is what a recording
 """
 
 import re
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -50,8 +49,6 @@ def process_bytes() -> dict[str, dict[int, int | None]]:
 
     None where the driver knows that a process is there and not what it holds. Empty without a usable library.
     """
-    if not driver_is_plausible("windows" if sys.platform == "win32" else sys.platform):
-        return {}
     try:
         import pynvml  # noqa: PLC0415  (only with a driver)
     except ImportError:

@@ -3,6 +3,7 @@
 Devices are told apart by UUID where the plan has one, else by their order among those of one driver.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -27,8 +28,10 @@ def device_memory(plan: Plan) -> Held | None:
 
 
 def _nvidia(cards: Sequence[Device]) -> Held:
-    from stackplan.detect.nvml import process_bytes  # noqa: PLC0415  (30 ms that machines without a driver do not need)
+    from stackplan.detect.nvml import driver_is_plausible, process_bytes  # noqa: PLC0415  (most hosts have no such card)
 
+    if not driver_is_plausible("windows" if sys.platform == "win32" else sys.platform):
+        return {}
     return by_card(cards, process_bytes())
 
 
