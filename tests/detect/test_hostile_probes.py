@@ -204,11 +204,33 @@ def test_any_text_in_any_file_and_program_is_read_without_a_crash(files: dict[st
     assert isinstance(read_world(world), Host)
 
 
+APU = {
+    "/proc/meminfo": "MemTotal: 64000000 kB\n",
+    "/sys/class/drm/card0/device/uevent": "DRIVER=amdgpu\nPCI_ID=1002:1586\n",
+    "/sys/class/drm/card0/device/mem_info_vram_total": "536870912\n",
+    "/sys/class/drm/card0/device/mem_info_gtt_total": "32849018880\n",
+    "/sys/class/kfd/kfd/topology/nodes/1/properties": "simd_count 80\ngfx_target_version 110501\nvendor_id 4098\n",
+}
+HEAPS = st.text(alphabet="GPU0: \n\tmemoryHeaps[1]sizeDEVICE_LOCALINTEGRATED_GPU=()9", max_size=200)
+
+
+@settings(max_examples=60, deadline=None)
+@given(HOSTILE | HEAPS)
+def test_any_answer_about_heaps_leaves_a_budget_within_the_pool(output: str) -> None:
+    for text in (output, f"GPU0:\nINTEGRATED_GPU\nmemoryHeaps[0]:\n{output}\nDEVICE_LOCAL", f"Agent 1\n{output}"):
+        result = CommandResult("done", 0, text)
+        host = read_world(ReplayWorld(files=APU, commands={("vulkaninfo",): result, ("rocminfo",): result}))
+        pool = host.host_pool
+        assert 0 <= pool.budget_bytes <= pool.capacity_bytes == 32849018880
+        assert all(0 <= one.bytes <= pool.capacity_bytes for one in host.gpus[0].capacities)
+        assert all(line.bytes > 0 for line in pool.reserved)
+
+
 @settings(max_examples=60, deadline=None)
 @given(HOSTILE)
 def test_any_answer_of_the_programs_of_other_systems_is_read_without_a_crash(output: str) -> None:
     result = CommandResult("done", 0, output)
-    programs = ("sysctl", "system_profiler", "reg", "powershell", "nvidia-smi")
+    programs = ("sysctl", "system_profiler", "reg", "powershell", "nvidia-smi", "python")
     commands = {(program,): result for program in programs} | {(p, "-NoProfile"): result for p in programs}
     for system in ("darwin", "windows"):
         world = ReplayWorld(system=system, machine="arm64", commands=commands)

@@ -30,7 +30,7 @@ def capacities(world: World, reading: GpuReading, capacity_bytes: int) -> tuple[
     heaps = vulkan_heap_bytes(world.run(VULKANINFO).stdout)
     vulkan = (
         BackendCapacity(Backend.VULKAN, heaps, Basis.MEASURED, "device-local heaps of vulkaninfo")
-        if heaps
+        if 2 * heaps >= capacity_bytes  # a driver that calls only the carve-out its own tells nothing about the rest
         else radv_capacity(reading.carve_out_bytes, reading.shared_bytes)
     )
     if reading.backend is not Backend.ROCM:
