@@ -6,21 +6,23 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
+from tests.render import test_running as rendered
 from tests.render.plans import LLAMA_CPP, gguf, host, instance, plan
-from tests.render.test_running import free_ports
 from tests.render.tiny_gguf import chat_model, encoder
 
 from stackplan.deploy import write_tree
 from stackplan.measurement_lines import read_measurement
-from stackplan.plan import Plan
+from stackplan.plan import Plan, plan_to_json
 from stackplan.render import render_plan
+
+stack, serve = rendered.stack, rendered.serve  # fixtures: a router of two models, started by the rendered script
 
 
 @dataclass
@@ -45,7 +47,7 @@ class Site:
 def site(tmp_path: Path, llama_server: Path) -> Iterator[Site]:
     """A chat model and an embedder on the CPU, served as the plan says."""
     chat, embed = gguf("tiny-chat", "F32", 0.001), gguf("tiny-embed", "F32", 0.001)
-    ports = free_ports(2)
+    ports = rendered.free_ports(2)
     small = {"place": (), "context_tokens": 512, "kv_type": "f16"}
     served = (
         (instance(chat, "llama.cpp", ports[0], **small), ("worker",)),
@@ -159,3 +161,23 @@ def test_a_role_that_does_not_run_is_told_beside_those_that_do(site: Site) -> No
     alone = site.run("bench", "embedding", "--seconds", "5")
     assert (alone.returncode, "bench-failed" in alone.stderr) == (1, True)
     assert "unknown-role" in site.run("bench", "poet").stderr
+
+
+def test_a_router_is_measured_member_by_member_with_the_time_to_load_each(
+    stack: tuple[Plan, Path],
+    serve: Callable[[str], None],
+) -> None:
+    made, folder = stack
+    site = Site(folder, made, {})
+    (folder / "deploy" / "plan.json").write_text(plan_to_json(made))
+    serve("warm-cpu")
+    wait_for(min(one.port for one in made.instances if one.swap_group))
+    for words in (("--repeats", "2"), ("--repeats", "1", "--reload")):
+        done = site.run("bench", "--seconds", "40", "--json", *words)
+        assert done.returncode == 0, done.stderr
+        rows = {row["instance"]: row for row in json.loads(done.stdout)["measured"]}
+        assert "problem" in rows["tiny-chat"], "HOT servers were not started"
+        for name in ("tiny-red", "tiny-blue"):  # they take turns, so that each had to be loaded
+            assert rows[name]["decode"]["median"] > 0
+            assert 0 < rows[name]["load_seconds"] < 40
+            assert rows[name]["host_peak_bytes"] > 0

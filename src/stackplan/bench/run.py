@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stackplan.bench.engines import engine_version, sampler, unload
 from stackplan.bench.sample import Means, Sample, Size, Target
@@ -10,6 +10,7 @@ from stackplan.errors import UserError
 from stackplan.measurement import Figure
 
 _WARM_UP = Size(32, 8)
+_LONGEST_WORD = 12  # tokens of a word where the vocabulary is bytes
 _MOST = Size(1024, 64)  # tokens to read and to write: a short working session
 _MOST_TO_EMBED = 512
 _LEAST_READ, _LEAST_WRITTEN = 64, 16
@@ -51,9 +52,11 @@ def bench(
     if effort.reload and unload(target, means):
         loaded = False
     say(f"{target.name}: warming up")
-    first = take(target, _WARM_UP, 0, means)
-    second = take(target, _WARM_UP, 1, means)  # the first one also paid for what a new process does once
-    repeats, size = _plan(target, effort.repeats, second, end - means.now())
+    little = replace(_WARM_UP, words=max(1, min(_WARM_UP.words, target.context_tokens // _LONGEST_WORD)))
+    first = take(target, little, 0, means)
+    second = take(target, little, 1, means)  # the first one also paid for what a new process does once
+    per_word = max(1.0, second.prompt_tokens / little.words)
+    repeats, size = _plan(target, effort.repeats, second, per_word, end - means.now())
     samples: list[Sample] = []
     note = ""
     for number in range(repeats):
@@ -69,9 +72,8 @@ def bench(
     return _told(target, engine_version(target, means), samples, load, note)
 
 
-def _plan(target: Target, repeats: int, seen: Sample, seconds_left: float) -> tuple[int, Size]:
+def _plan(target: Target, repeats: int, seen: Sample, tokens_per_word: float, seconds_left: float) -> tuple[int, Size]:
     """How often and how much, so that context and time suffice."""
-    per_word = max(1.0, seen.prompt_tokens / _WARM_UP.words)
     room = int(target.context_tokens * _FILLED)
     write = min(_MOST.predicted_tokens, room // 4) if target.mode == "chat" else 0
     most = _MOST.words if target.mode == "chat" else _MOST_TO_EMBED
@@ -87,7 +89,7 @@ def _plan(target: Target, repeats: int, seen: Sample, seconds_left: float) -> tu
         read, write = max(min(read, _LEAST_READ), read // 2), max(min(write, _LEAST_WRITTEN), write // 2)
     while takes_too_long() and repeats > 2:
         repeats -= 1
-    return repeats, Size(max(1, int(read / per_word)), max(2, write))
+    return repeats, Size(max(1, int(read / tokens_per_word)), max(2, write))
 
 
 def _told(target: Target, version: str, samples: list[Sample], load: float | None, note: str) -> Benched:

@@ -32,8 +32,12 @@ SAVED_PLAN = Path("deploy/plan.json")
 def measure(plan: "Plan", role: str | None, effort: "Effort") -> "list[Row]":
     """Every instance of the plan, or the one behind ``role``, in turn. Raises `UserError` when none answers."""
     from stackplan.bench.planned import planned_targets  # noqa: PLC0415
+    from stackplan.cli.fetching import say  # noqa: PLC0415
 
     rows = [_row(plan, one, effort) for one in planned_targets(plan, role)]
+    for row in rows:
+        if row.problem:
+            say(f"not measured: {row.problem}")
     if all(row.benched is None for row in rows):
         raise UserError(
             f"nothing of the plan could be measured; {rows[0].problem}" if rows else "the plan serves no role",
