@@ -57,8 +57,9 @@ def _query(world: World, program: str, fields: tuple[str, ...]) -> CommandResult
 
 def _complete(world: World, program: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Names and slices of ``-L``, memory of slices from the table, processes."""
-    sliced = any(row["mig"] for row in rows)
-    if rows and not sliced and all(row["name"] for row in rows):
+    # A card whose memory may not be asked may be divided without saying so.
+    doubtful = any(row["mig"] or not row["memory"].get("total") for row in rows)
+    if rows and not doubtful and all(row["name"] for row in rows):
         return _with_processes(world, program, rows)
     listing = world.run((program, "-L"))
     table = world.run((program,))

@@ -159,8 +159,9 @@ def _device(ask: _Asker, handle: Any) -> dict[str, Any]:
         "mig": _flag(_first(ask.value("nvmlDeviceGetMigMode", handle))),
         "processes": _processes(ask, handle),
     }
-    if facts["mig"]:
+    if facts["mig"] or "state" in facts["memory"]:  # a card whose memory may not be asked may be divided
         facts["slices"] = _slices(ask, handle)
+        facts["mig"] = bool(facts["slices"]) or facts["mig"]
     return facts
 
 
