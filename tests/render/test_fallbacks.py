@@ -131,6 +131,7 @@ def test_every_member_of_a_pool_has_the_fallback_of_its_role() -> None:
     assert [one.name for one in fallbacks(plan, member)] == ["any"]
 
 
+@pytest.mark.slow
 def test_litellm_asks_affordable_before_premium_and_goes_on_when_it_is_down(
     stubs: tuple[StubProvider, StubProvider], validators_python: Path, tmp_path: Path
 ) -> None:
