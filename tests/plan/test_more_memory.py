@@ -16,7 +16,7 @@ from stackplan.serving import Unestimable
 from stackplan.stack import RoleRequest
 from stackplan.units import GIB
 
-# A mixture of experts, a dense model and a small one that compete for one card, which holds the first whole from 19 GiB.
+# A mixture of experts, a dense model and a small one compete for one card, which holds the first whole from 19 GiB.
 MODELS = ["qwen3-30b-a3b-instruct-2507", "qwen3-14b", "qwen3-4b-instruct-2507"]
 
 
@@ -100,9 +100,7 @@ def test_what_is_left_out_is_never_better_than_what_stays_at_any_context(seed: i
                     better = [other for other in space.bases if same_kind(other, base) and dominates(other, base)]
                     left_out += bool(better)
                     for other in better[:1]:
-                        assert all(
-                            at_most(world, other, base, context) for context in base.contexts[:: len(base.contexts)]
-                        )
+                        assert all(at_most(space, other, base, end) for end in (base.contexts[0], base.contexts[-1]))
                         assert all(dict(other.merits)[need] >= merit for need, merit in base.merits)
     assert left_out
 

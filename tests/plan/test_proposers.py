@@ -107,7 +107,8 @@ def test_a_floor_of_speed_must_hold_without_a_draft() -> None:
     plain = max(base.speed.decode_tokens_per_second for base in bases if base.speed and base.ahead is None)
     sped = max(base.speed.decode_tokens_per_second for base in bases if base.speed and base.ahead is not None)
     assert sped > 1.1 * plain
-    assert planned(world([TARGET, DRAFT], replace(FAST, speed_floor=1.1 * plain))).plan is None
+    easy = RoleRequest("helper", model=DRAFT, engine="llama.cpp")
+    assert planned(world([TARGET, DRAFT], replace(FAST, speed_floor=1.1 * plain), easy)).plan is None
 
 
 def test_every_way_that_is_offered_gains_even_when_little_is_accepted_and_there_are_two_at_most() -> None:
