@@ -88,11 +88,15 @@ class BaseFinder:
     refusals: list[Refusal] = field(default_factory=list)
     _curves: Curves = field(init=False)
     _grids: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    _spans: dict[tuple[str, int, int], tuple[int, ...]] = field(default_factory=dict)
     _budgets: dict[str, int] = field(default_factory=dict)
+    _rooms: dict[Placement, tuple[str, int]] = field(default_factory=dict)
+    _positions: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin to remember curves."""
         self._curves = Curves(self.assess)
+        self._positions = {need.id: position for position, need in enumerate(self.needs)}
 
     def bases(self, served: Served) -> Iterator[Base]:
         """Every base of a model that fits its place alone.
@@ -110,11 +114,11 @@ class BaseFinder:
         pinned = {need.quantisation for need in served.needs if need.quantisation}
         files = best_files(served.artifacts, pinned, lambda file: self.rating.kept(served.model, file, "f16"))
         spacing = EXPERT_SPACING if any(place.cpu_expert_layers for place in partial) else LAYER_SPACING
-        cut = spaced(files, pinned, spacing) if partial else ()
+        cut = {file.id for file in spaced(files, pinned, spacing)} if partial else set()
         for artifact in files:
             for place in whole:
                 yield from filter(undominated.admits, self._at(served, artifact, place, self.policy.kv_types))
-            for place in partial if artifact in cut else ():
+            for place in partial if artifact.id in cut else ():
                 yield from filter(undominated.admits, self._at(served, artifact, place, thrifty))
 
     def _reached(self, served: Served, places: tuple[Placement, ...]) -> tuple[Placement, ...]:
@@ -137,20 +141,20 @@ class BaseFinder:
 
     def _at(self, served: Served, artifact: Artifact, placement: Placement, kv_types: Sequence[str]) -> Iterator[Base]:
         needs = [need for need in served.needs if _may_be_at(need, placement) and _may_be(need, artifact)]
-        contexts = self._contexts(served)
-        if not contexts or not needs:
+        contexts = self._contexts(served) if needs else ()
+        if not contexts:
             return
         if short := self._hopeless(artifact, placement):
             detail = f"weights alone on {place_name(placement)}"
             self.refusals += [Refusal(n.id, served.model.id, "memory", artifact.id, detail, *short) for n in needs]
             return
         for kv_type in _kv_types(served, needs, kv_types):
-            speed = self.assess.speed(_configuration(served, artifact, contexts[0], kv_type, placement))
+            configuration = _configuration(served, artifact, contexts[0], kv_type, placement)
+            speed = self.assess.speed(configuration)
             asking = [need for need in needs if need.kv_type in (None, kv_type)]
             merits = tuple(self._merits(served, artifact, kv_type, speed, asking))
             if not merits:
                 continue
-            configuration = _configuration(served, artifact, contexts[0], kv_type, placement)
             least = self._taken(configuration)
             if isinstance(least, Unestimable):
                 self._refuse(configuration, merits, least.reason, least.detail)
@@ -159,13 +163,13 @@ class BaseFinder:
             else:
                 base = Base(served, artifact, placement, kv_type, speed, merits, contexts, least)
                 yield base
-                yield from self._accelerated(base)
+                yield from self._accelerated(base, configuration)
 
-    def _accelerated(self, base: Base) -> Iterator[Base]:
+    def _accelerated(self, base: Base, plainly: Configuration) -> Iterator[Base]:
         """The base with proposed tokens, where some need that allows them gains by it; every floor holds without."""
         willing = [self.needs[position] for position, _ in base.merits if self.needs[position].role.speculation]
         plain = dict(base.merits)
-        for ahead, speed in self.proposers.ways(base.configuration(base.contexts[0]), base.speed, willing):
+        for ahead, speed in self.proposers.ways(plainly, base.speed, willing):
             merits = tuple(self._merits(base.served, base.artifact, base.kv_type, speed, willing))
             if all(merit <= plain[position] for position, merit in merits):
                 continue
@@ -179,12 +183,19 @@ class BaseFinder:
         table = artifact.weights
         if table is None:
             return None
-        pools = {self.host.device(device).pool for device in placement.devices}
         needed = table.tensor_bytes - table.input_bytes if placement.devices else table.tensor_bytes
-        if not placement.devices or placement.gpu_layers is not None or placement.cpu_expert_layers:
-            pools.add(self.host.host_pool.id)
-        missing = needed - table.prediction_bytes - sum(self._budget(pool) for pool in pools)
-        return (min(pools), missing) if missing > 0 else None
+        pool, room = self._room(placement)
+        missing = needed - table.prediction_bytes - room
+        return (pool, missing) if missing > 0 else None
+
+    def _room(self, placement: Placement) -> tuple[str, int]:
+        """The bytes of all pools that a placement may draw on, and the first of them."""
+        if placement not in self._rooms:
+            pools = {self.host.device(device).pool for device in placement.devices}
+            if not placement.devices or placement.gpu_layers is not None or placement.cpu_expert_layers:
+                pools.add(self.host.host_pool.id)
+            self._rooms[placement] = (min(pools), sum(self._budget(pool) for pool in pools))
+        return self._rooms[placement]
 
     def _budget(self, pool: str) -> int:
         if not self._budgets:
@@ -197,18 +208,24 @@ class BaseFinder:
         for need in needs:
             merit = self.rating.merit(need, served.model, artifact, kv_type, speed)
             if merit is not None:
-                yield self.needs.index(need), merit
+                yield self._positions[need.id], merit
             else:
                 self.refusals.append(Refusal(need.id, served.model.id, "too-slow-or-weak", artifact.id))
 
     def _contexts(self, served: Served) -> tuple[int, ...]:
         """One grid for all models of a mode, up to what the model was trained for."""
-        if served.mode not in self._grids:
-            alike = [need for need in self.needs if need.role.mode == served.mode]
+        least = min([need.context_floor_tokens for need in served.needs])
+        key = (served.mode, least, served.model.context_tokens)
+        if key not in self._spans:
+            self._spans[key] = tuple(step for step in self._grid(served.mode) if least <= step <= key[2])
+        return self._spans[key]
+
+    def _grid(self, mode: str) -> tuple[int, ...]:
+        if mode not in self._grids:
+            alike = [need for need in self.needs if need.role.mode == mode]
             steps = (context_steps(need.context_floor_tokens, need.context_wish_tokens) for need in alike)
-            self._grids[served.mode] = tuple(sorted({step for grid in steps for step in grid}))
-        least = min(need.context_floor_tokens for need in served.needs)
-        return tuple(step for step in self._grids[served.mode] if least <= step <= served.model.context_tokens)
+            self._grids[mode] = tuple(sorted({step for grid in steps for step in grid}))
+        return self._grids[mode]
 
     def _taken(self, configuration: Configuration) -> Taken | Unestimable:
         file = self._curves.file(configuration)

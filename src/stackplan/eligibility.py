@@ -1,6 +1,6 @@
 """Which models may serve a need at all, and why the others may not: a `Refusal` is a value, never a log line."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from stackplan.catalog import Artifact, Engine, Model
 from stackplan.needs import RoleNeed
@@ -9,12 +9,11 @@ from stackplan.stack import Policy
 IMAGE = "image"
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """Why something is not offered to a need.
 
     ``reason`` is a slug that `reasons` turns into a sentence; ``shortfall_bytes`` what is missing in ``pool``, at
-    least, where memory is the reason.
+    least, where memory is the reason. A named tuple and no dataclass: planning makes tens of thousands.
     """
 
     need: str

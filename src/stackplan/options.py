@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from stackplan.bases import Base, BaseFinder, Served
-from stackplan.catalog import Artifact, Catalog, Model
+from stackplan.catalog import Artifact, Catalog, Engine, Model
 from stackplan.configuration import Configuration, place_name
 from stackplan.eligibility import IMAGE, Refusal, artifact_obstacle, engine_for, model_obstacle
 from stackplan.hardware import Host
@@ -84,11 +84,14 @@ def empty_problem(host: Host, needs: Sequence[RoleNeed], rating: Rating) -> Prob
 def _served(
     model: Model, needs: list[RoleNeed], catalog: Catalog, policy: Policy, refusals: list[Refusal]
 ) -> Iterator[Served]:
-    files: dict[tuple[str, str, bool], list[Artifact]] = {}
+    engines: dict[tuple[str, tuple[str, ...]], Engine | None] = {}
+    files: dict[tuple[str, str, bool], dict[str, Artifact]] = {}
     takers: dict[tuple[str, str, bool], dict[str, RoleNeed]] = {}
     for artifact in _without_twins(model.artifacts):
         for need in needs:
-            engine = engine_for(need, artifact, catalog.engines, policy)
+            if (need.id, artifact.engines) not in engines:
+                engines[need.id, artifact.engines] = engine_for(need, artifact, catalog.engines, policy)
+            engine = engines[need.id, artifact.engines]
             if refusal := artifact_obstacle(need, artifact):
                 refusals.append(refusal)
             elif engine is None:
@@ -97,13 +100,12 @@ def _served(
                 for vision in (False, True) if IMAGE not in need.role.inputs else (True,):
                     group = (engine.id, need.role.mode, vision)
                     takers.setdefault(group, {})[need.id] = need
-                    if artifact not in files.setdefault(group, []):
-                        files[group].append(artifact)
+                    files.setdefault(group, {})[artifact.id] = artifact
     for (engine_id, mode, vision), artifacts in files.items():
         group_needs = tuple(takers[(engine_id, mode, vision)].values())
         if not vision or any(IMAGE in need.role.inputs for need in group_needs):
             backends = catalog.engine(engine_id).backends
-            yield Served(model, engine_id, mode, vision, tuple(artifacts), group_needs, backends)
+            yield Served(model, engine_id, mode, vision, tuple(artifacts.values()), group_needs, backends)
 
 
 def _without_twins(artifacts: Iterable[Artifact]) -> Iterator[Artifact]:

@@ -17,7 +17,7 @@ from stackplan.quality_tables import QualityTables, QuantisationTables
 from stackplan.quantisation import cache_loss, effective_parameters, weight_loss
 from stackplan.serving import SpeedEstimate
 from stackplan.stack import Policy
-from stackplan.utility import SAME_LINEAGE_POINTS, Wish, factors, start, wish_of
+from stackplan.utility import SAME_LINEAGE_POINTS, Wish, factors, speed_factor, start, wish_of
 from stackplan.utility_terms import Offered, explained
 
 
@@ -30,6 +30,7 @@ class Rating:
     quantisation: QuantisationTables
     _wishes: dict[str, Wish] = field(default_factory=dict)
     _scores: dict[tuple[str, str], QualityScore] = field(default_factory=dict)
+    _starts: dict[tuple[str, str], float | None] = field(default_factory=dict)
     _losses: dict[tuple[str, str], float] = field(default_factory=dict)
     _contexts: dict[tuple[str, int], float] = field(default_factory=dict)
     _tiers: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -38,13 +39,15 @@ class Rating:
         self, need: RoleNeed, model: Model, artifact: Artifact, kv_type: str, speed: SpeedEstimate | None
     ) -> float | None:
         """Points left by quality, quantisation, cache type and speed; None when a floor of the need is missed."""
-        score = self.score(need, model)
+        key = (need.id, model.id)
+        if key not in self._starts:
+            points = self.score(need, model).points
+            self._starts[key] = start(self.wish(need), points) if points >= need.quality_floor else None
+        begun = self._starts[key]
         rate = speed.decode_tokens_per_second if speed is not None else None
-        if score.points < need.quality_floor or (rate is not None and rate < need.speed_floor):
+        if begun is None or (rate is not None and rate < need.speed_floor):
             return None
-        wish = self.wish(need)
-        _, fast, _, _ = factors(wish, wish.context_wish_tokens, rate, wish.tier)
-        return start(wish, score.points) * self.kept(model, artifact, kv_type) * fast
+        return begun * self.kept(model, artifact, kv_type) * speed_factor(self.wish(need), rate)
 
     def context_factor(self, need: RoleNeed, context_tokens: int) -> float:
         """Share of the merit that a context leaves."""

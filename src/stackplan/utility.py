@@ -103,10 +103,15 @@ def factors(
     """What shortfalls of context, speed, tier and memory leave of a model's worth, each in (0, 1]."""
     return (
         _factor(wish.context_cost * _context_shortfall(wish, context_tokens)),
-        _factor(wish.speed_cost * _speed_shortfall(wish, decode_tokens_per_second)),
+        speed_factor(wish, decode_tokens_per_second),
         _factor(wish.tier_cost * _TIER_SHORTFALL[wish.tier, tier]),
         _factor(wish.memory_cost * _memory_shortfall(memory_bytes)) if wish.memory_cost else 1.0,
     )
+
+
+def speed_factor(wish: Wish, decode_tokens_per_second: float | None) -> float:
+    """What a shortfall of speed alone leaves of a model's worth, in (0, 1]."""
+    return _factor(wish.speed_cost * _speed_shortfall(wish, decode_tokens_per_second))
 
 
 def start(wish: Wish, points: float) -> float:

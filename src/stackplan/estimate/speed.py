@@ -13,9 +13,9 @@ Use: `speed_model` once per process, `host_rates` once per host, `workload` once
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from math import ceil
+from typing import NamedTuple
 
 from stackplan.estimate.speed_model import SpeedModel
 from stackplan.estimate.speed_rates import HostRates, PlaceRates
@@ -60,8 +60,7 @@ def decode(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(NamedTuple):
     """What one place does for a token, and the bytes it holds for that."""
 
     place: str

@@ -10,8 +10,9 @@ Sources: llama.cpp's graphs (src/models/*.cpp), checked against published rates 
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
-from typing import Final
+from itertools import accumulate, compress
+from operator import mul
+from typing import Final, NamedTuple
 
 from stackplan.architecture import Architecture, Attention, Layer, WeightTable
 
@@ -30,8 +31,7 @@ KV_ELEMENT_BYTES: Final = {
 _STATE_BYTES: Final = 2 * 4  # float32, read and written once per token
 
 
-@dataclass(frozen=True, slots=True)
-class Traffic:
+class Traffic(NamedTuple):
     """What one token costs in one place. Bytes are floats: an expert's share of a tensor need not be whole.
 
     ``expert_bytes`` are part of ``weight_bytes``; ``crossings`` counts hand-overs to and from another place.
@@ -128,25 +128,23 @@ def workload(
 
     ``like`` is the workload of another file of the same model: what the shape alone decides is taken from it.
     """
-    blocks = [
-        (layer, dense, expert)
-        for layer, dense, expert in zip(architecture.layers, weights.layer_bytes, weights.expert_bytes, strict=False)
-        if not layer.prediction
-    ]
-    shape = like if like is not None and like.block_count == len(blocks) else _shape(architecture, blocks)
+    runs = [not layer.prediction for layer in architecture.layers]
+    dense, experts = tuple(compress(weights.layer_bytes, runs)), tuple(compress(weights.expert_bytes, runs))
+    layers = tuple(compress(architecture.layers, runs[: len(weights.layer_bytes)]))
+    shape = like if like is not None and like.block_count == len(layers) else _shape(architecture, layers)
+    whole = _sums(map(float, experts))
     return replace(
         shape,
         quantisation=file_type(quantisation),
         head_bytes=weights.output_bytes + weights.tied_output_bytes,
         file_bytes=weights.file_bytes,
-        dense=_sums(float(dense) for _, dense, _ in blocks),
-        expert=_sums(expert * _expert_share(layer) for layer, _, expert in blocks),
-        whole_expert=_sums(float(expert) for _, _, expert in blocks),
+        dense=_sums(map(float, dense)),
+        expert=_sums(map(mul, experts, map(_expert_share, layers))) if whole[-1] else whole,
+        whole_expert=whole,
     )
 
 
-def _shape(architecture: Architecture, blocks: Sequence[tuple[Layer, int, int]]) -> Workload:
-    layers = [layer for layer, _, _ in blocks]
+def _shape(architecture: Architecture, layers: Sequence[Layer]) -> Workload:
     return Workload(
         family=architecture.name,
         quantisation="",
@@ -189,6 +187,6 @@ def _counts(values: Iterable[int]) -> tuple[int, ...]:
     return tuple(accumulate(values, initial=0))
 
 
-def _cached(layers: list[Layer], *, sliding: bool, width: Callable[[Layer], int]) -> tuple[int, ...]:
+def _cached(layers: Sequence[Layer], *, sliding: bool, width: Callable[[Layer], int]) -> tuple[int, ...]:
     """Running sum of cached elements of the layers with, or without, a sliding window."""
     return _counts(width(layer) if (layer.attention is Attention.SLIDING) is sliding else 0 for layer in layers)

@@ -5,6 +5,7 @@ Source: vllm-project/vllm, v1 engine (``gpu_worker.py``, ``kv_cache_utils.py``, 
 ``--gpu-memory-utilization``. Activations and CUDA graphs are profiled by vLLM at start: ours are ranges from logs.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 from stackplan.architecture import Architecture, Attention, Layer, WeightTable
@@ -45,14 +46,28 @@ def kv_blocks(architecture: Architecture, serving: Serving, parallel: int) -> Kv
     element = _KV_ELEMENT_BYTES[serving.kv_type_k]
     growing = fixed = 0
     window = min(architecture.sliding_window - 1 + BATCHED_TOKENS, context)
-    for layer in architecture.layers:
-        page = BLOCK_TOKENS * element * _row_elements(layer, parallel)
+    for layer, count in _kinds(architecture):
+        page = count * BLOCK_TOKENS * element * _row_elements(layer, parallel)
         if layer.attention is Attention.SLIDING:
             fixed += page * (-(-window // BLOCK_TOKENS) + 1)
         else:
             growing += page
-        fixed += 4 * layer.state_elements // parallel
+        fixed += count * (4 * layer.state_elements // parallel)
     return KvBlocks(growing, -(-context // BLOCK_TOKENS), fixed)
+
+
+# Layers that are alike and how many there are, by the identity of the shape, which each entry keeps alive.
+_known: dict[int, tuple[Architecture, tuple[tuple[Layer, int], ...]]] = {}
+_REMEMBERED = 4096
+
+
+def _kinds(architecture: Architecture) -> tuple[tuple[Layer, int], ...]:
+    found = _known.get(id(architecture))
+    if found is None:
+        if len(_known) >= _REMEMBERED:
+            _known.clear()
+        found = _known[id(architecture)] = (architecture, tuple(Counter(architecture.layers).items()))
+    return found[1]
 
 
 def _row_elements(layer: Layer, parallel: int) -> int:
@@ -69,7 +84,7 @@ def activation_bytes(architecture: Architecture, parallel: int) -> int:
     logits = 3 * 4 * architecture.vocabulary_rows * SEQUENCES
     widest = max(
         max(2 * layer.feed_forward_length, 2 * layer.experts_used * layer.expert_feed_forward_length)
-        for layer in architecture.layers
+        for layer, _ in _kinds(architecture)
     )
     return logits + 2 * BATCHED_TOKENS * (4 * architecture.embedding_length + 2 * widest // parallel)
 
@@ -113,7 +128,7 @@ def answer(question: Question) -> Estimate | Unestimable:
 
 def _on_gpu(architecture: Architecture, size: int, serving: Serving, parallel: int, place: str) -> Demand:
     pages = kv_blocks(architecture, serving, parallel)
-    state = sum(4 * layer.state_elements for layer in architecture.layers) // parallel
+    state = sum(4 * count * layer.state_elements for layer, count in _kinds(architecture)) // parallel
     cache = serving.slots * (pages.blocks * pages.block_bytes + pages.fixed_bytes - state)
     return Demand(
         place,
