@@ -63,6 +63,8 @@ def _resident(server: Server, instance: Instance, model: ModelSeen | None) -> Fi
     if server.tier == HOT:
         message = f"HOT, but not in memory ({model.state or 'state unknown'})"
         hint = "something took its place or ended it: see the log, start it anew, and keep others off its server"
+        if model.state == "loading":
+            hint = "wait until it is loaded, and ask again"
         return breach(Check.RESIDENT, instance.id, message, hint)
     return unknown(Check.RESIDENT, instance.id, "not loaded now, as others take turns", "--exercise loads it")
 
