@@ -11,13 +11,13 @@ from typing import Protocol
 from stackplan.architecture import WeightTable
 from stackplan.configuration import WHOLE_TEXT_MODES, Configuration
 from stackplan.estimate.engines import Beside, estimate_serving
-from stackplan.estimate.llama_cpp import weights_by_place
 from stackplan.estimate.overhead import device_lines
 from stackplan.estimate.question import DraftWeights
 from stackplan.estimate.speed import decode
 from stackplan.estimate.speed_model import SpeedModel
 from stackplan.estimate.speed_rates import HostRates, host_rates
 from stackplan.estimate.speed_traffic import Workload, workload
+from stackplan.estimate.weight_places import weights_by_place
 from stackplan.hardware import Device, Host
 from stackplan.serving import HOST, Demand, Estimate, Placement, SpeedEstimate, Unestimable
 from stackplan.taken import PoolTaken, Taken

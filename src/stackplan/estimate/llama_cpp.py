@@ -166,8 +166,9 @@ def _case(prepared: Prepared, serving: Serving, placement: Placement) -> _Case:
 
 def _demands(case: _Case, *, older_graph: bool) -> list[Demand]:
     buffer = _buffers(case, older_graph=older_graph)
-    heads = case.serving.prediction_head
-    on_host, *on_devices = held_weights(case.prepared, case.shares, case.placement, prediction=heads)
+    on_host, *on_devices = held_weights(
+        case.prepared, case.shares, case.placement, prediction=case.serving.prediction_head
+    )
     found = []
     for share, held, size in zip(case.shares, on_devices, buffer.devices, strict=True):
         cache, state = case.held(share.start, share.stop, prediction=share.output)
@@ -181,40 +182,9 @@ def held_weights(
     prepared: Prepared, shares: Sequence[places.Share], placement: Placement, *, prediction: bool = False
 ) -> list[int]:
     """Bytes of weights in host memory, then on each device of ``shares``; prediction blocks' when they are in use."""
-    table, weights = prepared.table, prepared.weights
-    first = shares[0].start if shares else table.block_count
-    head = weights.output_bytes + (weights.prediction_bytes if prediction else 0)
-    held = [weights.input_bytes + table.weights_before[first] + table.experts_before[first]]
-    headed = False
-    for share in shares:
-        on_device, on_host = places.weight_bytes(table, share, placement.cpu_expert_layers)
-        held[0] += on_host
-        held.append(on_device + (head + weights.tied_output_bytes if share.output else 0))
-        headed = headed or share.output
-    if not headed:
-        copied = prepared.architecture.name in _HEAD_BEFORE_EMBEDDING
-        held[0] += head + (weights.tied_output_bytes if copied else 0)
-    return held
-
-
-def weights_by_place(
-    architecture: Architecture,
-    weights: WeightTable,
-    placement: Placement,
-    projector_bytes: int = 0,
-    *,
-    prediction: bool = False,
-) -> list[tuple[str, int]]:
-    """Where the bytes of a file go, host memory first; an image projector goes to the first device.
-
-    ``prediction`` tells that its prediction blocks are in use.
-    """
-    prepared = prepared_once(predicting(architecture) if prediction else architecture, weights)
-    shares = places.shares(prepared.table.block_count, placement) if placement.devices else ()
-    held = held_weights(prepared, shares, placement, prediction=prediction)
-    if projector_bytes:
-        held[1 if shares else 0] += projector_bytes
-    return list(zip((HOST, *(share.place for share in shares)), held, strict=True))
+    copied = prepared.architecture.name in _HEAD_BEFORE_EMBEDDING
+    kept = placement.cpu_expert_layers
+    return places.held_weights(prepared.table, prepared.weights, shares, kept, prediction=prediction, copied=copied)
 
 
 def output_bytes(architecture: Architecture, serving: Serving) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
 from math import ceil
+from operator import mul
 
 from stackplan.architecture import Architecture, Attention, Layer, WeightTable
 from stackplan.estimate.kv_cache import CacheShape, layer_cache_bytes, state_bytes, widest_v
@@ -54,7 +55,8 @@ def layer_table(architecture: Architecture, weights: WeightTable, like: LayerTab
 
     ``like`` is the table of other weights of the same architecture, whose kinds of layers are then not found again.
     """
-    sums = [_running(sizes, architecture.layers) for sizes in (weights.layer_bytes, weights.expert_bytes)]
+    counted = [not layer.prediction for layer in architecture.layers]
+    sums = [_running(sizes, counted) for sizes in (weights.layer_bytes, weights.expert_bytes)]
     if like is not None:
         return replace(like, weights_before=sums[0], experts_before=sums[1])
     return LayerTable(
@@ -67,11 +69,10 @@ def layer_table(architecture: Architecture, weights: WeightTable, like: LayerTab
     )
 
 
-def _running(sizes: Sequence[int], layers: Sequence[Layer]) -> tuple[int, ...]:
+def _running(sizes: Sequence[int], counted: Sequence[bool]) -> tuple[int, ...]:
     """Running sums; a looped model has more layers than blocks with weights, a prediction block counts elsewhere."""
-    missing = (0,) * (len(layers) - len(sizes))
-    kept = (0 if layer.prediction else size for size, layer in zip((*sizes, *missing), layers, strict=True))
-    return tuple(accumulate(kept, initial=0))
+    missing = (0,) * (len(counted) - len(sizes))
+    return tuple(accumulate(map(mul, (*sizes, *missing), counted), initial=0))
 
 
 def _kinds(layers: Sequence[Layer], *, prediction: bool) -> tuple[LayerKind, ...]:
@@ -119,6 +120,31 @@ def weight_bytes(table: LayerTable, share: Share, cpu_expert_layers: int) -> tup
     experts = table.experts_before
     blocks = table.weights_before[share.stop] - table.weights_before[share.start]
     return blocks + experts[share.stop] - experts[kept], experts[kept] - experts[share.start]
+
+
+def held_weights(
+    table: LayerTable,
+    weights: WeightTable,
+    shares: Sequence[Share],
+    cpu_expert_layers: int,
+    *,
+    prediction: bool,
+    copied: bool,
+) -> list[int]:
+    """Bytes of weights in host memory, then on each device of ``shares``.
+
+    ``prediction`` tells that prediction blocks are in use, ``copied`` that even the CPU holds a tied head twice.
+    """
+    first = shares[0].start if shares else table.block_count
+    head = weights.output_bytes + (weights.prediction_bytes if prediction else 0)
+    held = [weights.input_bytes + table.weights_before[first] + table.experts_before[first]]
+    for share in shares:
+        on_device, on_host = weight_bytes(table, share, cpu_expert_layers)
+        held[0] += on_host
+        held.append(on_device + (head + weights.tied_output_bytes if share.output else 0))
+    if not any(share.output for share in shares):
+        held[0] += head + (weights.tied_output_bytes if copied else 0)
+    return held
 
 
 def cache_bytes(table: LayerTable, span: tuple[int, int], shape: CacheShape, serving: Serving, padded_v: int) -> int:
