@@ -22,7 +22,10 @@ _LARGEST_SHORTFALL = 1 << 44  # 16 TiB: beyond any machine that is planned for
 
 @dataclass(frozen=True, slots=True)
 class Force:
-    """What one need is held to; what is empty stays free. ``least_context_tokens`` is a floor, not a wish."""
+    """What one need is held to; what is empty stays free. ``least_context_tokens`` is a floor, not a wish.
+
+    ``unaided`` forbids that a draft or a prediction head proposes tokens.
+    """
 
     need: str
     model: str = ""
@@ -30,6 +33,7 @@ class Force:
     kv_type: str = ""
     least_context_tokens: int = 0
     tier: str = ""
+    unaided: bool = False
 
     def allows(self, base: Base) -> bool:
         """Whether a way of running serves the need as it is held."""
@@ -38,6 +42,7 @@ class Force:
             and self.artifact in ("", base.artifact.id)
             and self.kv_type in ("", base.kv_type)
             and base.contexts[-1] >= self.least_context_tokens
+            and not (self.unaided and base.ahead)
         )
 
 

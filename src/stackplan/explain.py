@@ -8,6 +8,7 @@ from stackplan.alone import Alone, best_alone
 from stackplan.bases import Base
 from stackplan.configuration import place_name
 from stackplan.counterfactual import Counterfactual, Force
+from stackplan.diff import speculation
 from stackplan.eligibility import Refusal
 from stackplan.needs import RoleNeed
 from stackplan.pipeline import Planned
@@ -127,7 +128,10 @@ def _other_files(planned: Planned, need: RoleNeed, instance: Instance) -> Iterat
 
 
 def _wishes(need: RoleNeed, served: ServedRole, instance: Instance) -> Iterator[Rival]:
-    """The chosen model with what the need wished for and does not get."""
+    """The chosen model with what the need wished for and does not get, and without what proposes tokens to it."""
+    if instance.acceleration is not None:
+        label = f"{instance.model} without {speculation(instance)}"
+        yield Rival("speculation", label, Force(need.id, model=instance.model, unaided=True), None)
     wish, tier = need.context_wish_tokens, need.tier
     if served.context_tokens < wish:
         force = Force(need.id, model=instance.model, least_context_tokens=wish)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from stackplan.counterfactual import Counterfactual
-from stackplan.diff import RoleChange
+from stackplan.diff import RoleChange, speculation
 from stackplan.explain import Explanation, Rival
 from stackplan.plan import Plan
 from stackplan.reasons import SENTENCES, sentence
@@ -36,6 +36,7 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
         else {
             "instance": instance.id,
             "artifact": instance.artifact,
+            "speculation": speculation(instance),
             "utility": served.utility.total,
             "terms": [
                 {"name": t.name, "points": t.points, "basis": t.basis, "note": t.note} for t in served.utility.terms
@@ -89,7 +90,9 @@ def _chosen(explanation: Explanation, plan: Plan, colour: bool, width: int) -> l
         for term in served.utility.terms
     ]
     lines.append([f"{served.utility.total:.1f}", "utility", "", f"x priority {served.priority:g}"])
-    return [paint(f"{head}, {instance.tier.upper()}", "bold", colour=colour), *table(lines, right=(0,))]
+    aided = [f", {inert(speculation(instance))}"] if speculation(instance) else []
+    head = "".join([f"{head}, {instance.tier.upper()}", *aided])
+    return [paint(head, "bold", colour=colour), *table(lines, right=(0,))]
 
 
 def _rivals(explanation: Explanation, colour: bool, width: int) -> list[str]:

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from stackplan.diff import speculation
 from stackplan.hardware import Basis, Device, PoolKind
 from stackplan.plan import Instance, Plan, Proof, ServedRole, Unserved
 from stackplan.serving import SpeedEstimate
@@ -248,8 +249,16 @@ def _sharing(plan: Plan, look: Look) -> Iterator[str]:
     if cold:
         told = f"COLD: {', '.join(cold)} on disk, started by hand while WARM models are out; not in the bars."
         yield from wrap(told, look.width)
-    for instance in (each for each in plan.instances if each.draft_artifact):
-        yield from wrap(f"{instance.model} drafts with {instance.draft_artifact}.", look.width)
+    for instance in plan.instances:
+        if told := speculation(instance):
+            yield from wrap(f"{instance.model} speculates: {told}{_gained(instance)}.", look.width)
+
+
+def _gained(instance: Instance) -> str:
+    gain = instance.acceleration
+    if gain is None:
+        return ""
+    return f"; {gain.speedup:.1f} times as fast ({gain.speedup_low:.1f} to {gain.speedup_high:.1f}, {gain.basis})"
 
 
 def _notes(plan: Plan, look: Look) -> Iterator[str]:
