@@ -102,6 +102,16 @@ def test_a_server_that_does_not_answer_in_time_is_named_with_its_log(call: Call,
     assert (done.returncode, done.stdout) == (0, "stopped chat-1b\n")
 
 
+def test_memory_that_others_hold_is_said(call: Call, tmp_path: Path) -> None:
+    path = tmp_path / "deploy" / "plan.json"
+    document = json.loads(path.read_text())
+    document["instances"][0]["demand"][0]["total_bytes"] = 1 << 60
+    path.write_text(json.dumps(document))
+    told = refused(up(call, "--no-gateway", "--timeout", "1"), "not-healthy")
+    assert "note: planned 1073741824.0 GiB of host memory" in told
+    assert call("down").returncode == 0
+
+
 def test_what_runs_one_way_is_not_started_another(call: Call) -> None:
     refused(up(call, "--no-gateway", "--timeout", "1"), "not-healthy")
     told = refused(call("up", "--with", "compose"), "no-supervisor")

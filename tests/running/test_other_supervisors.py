@@ -1,16 +1,18 @@
 """What launchd and docker compose are told and what they say; neither runs where these tests do."""
 
+import os
 import plistlib
 from pathlib import Path
 
 import pytest
+from tests.render.conftest import PLACEHOLDERS, VALIDATORS, write
 from tests.render.plans import PLANS, apple_unified
 
 from stackplan.errors import UserError
 from stackplan.render import render_plan
 from stackplan.running import compose, launchd, registry
 from stackplan.running.logs import rotate, tail
-from stackplan.running.site import Site, site_of
+from stackplan.running.site import Site, prepare, site_of
 from stackplan.running.supervisor import State, Status
 from stackplan.running.units import units
 
@@ -64,6 +66,38 @@ def test_every_unit_is_a_service_of_the_rendered_files(name: str, tmp_path: Path
     for unit in units(plan, tmp_path):
         published = {entry.split(":")[1] for entry in services[unit.id]["ports"]}
         assert str(unit.port) in published
+
+
+def test_the_real_docker_compose_knows_every_word_that_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a daemon it reads its options and the files before it gives up: that is how far this can be seen here."""
+    found = sorted(VALIDATORS.glob("lib/python*/site-packages/compose/docker-compose"))
+    if not found:
+        pytest.skip("no docker compose: run `make .venv-validators/.installed`")
+    docker = tmp_path / "bin" / "docker"
+    write(docker.parent, {"docker": f'#!/bin/sh\nshift\nexec {found[0]} "$@"\n'})
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{docker.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
+    plan = PLANS["single-24gb"]
+    write(tmp_path / "deploy", render_plan(plan, ["compose"]))
+    site = site_of(tmp_path / "deploy", tmp_path / "models", {"STACKPLAN_STATE": str(tmp_path / "state")})
+    prepare(site)
+    known = units(plan, site.folder)
+    names = [unit.id for unit in known]
+    assert compose.obstacle(site) == "the Docker daemon does not answer"
+    for act in (
+        lambda: compose.start(site, known, names, PLACEHOLDERS),
+        lambda: compose.stop(site, names),
+        lambda: compose.states(site),
+        lambda: compose.shut_down(site),
+    ):
+        with pytest.raises(UserError, match=r"nobody\.sock|Cannot connect to the Docker daemon"):
+            act()
+    assert "nobody.sock" in compose.last_lines(site, "gateway", 5)[-1]
+    with pytest.raises(UserError, match="unknown flag"):
+        compose.require(["docker", "compose", "ps", "--no-such-flag"])
 
 
 def test_ways_that_this_machine_does_not_have_say_why(there: Site) -> None:

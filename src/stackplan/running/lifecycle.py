@@ -12,6 +12,7 @@ from stackplan.plan import Plan
 from stackplan.running.endpoints import listeners
 from stackplan.running.environment import is_readable_by_others, key_files, keys_of
 from stackplan.running.leftovers import leftovers
+from stackplan.running.memory import free_host_bytes, given
 from stackplan.running.ollama import load_hot
 from stackplan.running.readiness import check_files, check_ports, with_program
 from stackplan.running.record import Record, forget, read_record, write_record
@@ -21,6 +22,7 @@ from stackplan.running.site import Site, prepare
 from stackplan.running.supervisor import STOPPED, State, Status, Supervisor
 from stackplan.running.units import Unit, digest, units
 from stackplan.running.waiting import answers
+from stackplan.units import format_bytes
 
 Say = Callable[[str], None]
 _LOG_LINES = 15
@@ -63,7 +65,9 @@ def up(plan: Plan, site: Site, wish: Wish, config: Path, say: Say) -> tuple[Star
         planned = _planned(plan, site, chosen, wanted)
         known = [with_program(unit) for unit in planned] if name in NATIVE else planned
         fresh = [unit for unit in known if unit.id in chosen.start]
-        _check(plan, site, fresh, boss.states(site), native=name in NATIVE)
+        now = boss.states(site)
+        _check(plan, site, fresh, now, native=name in NATIVE)
+        _warn_of_memory(plan, [unit for unit in fresh if unit.id not in now or not now[unit.id].pid], say)
         keys = _keys(known, key_files(config, site.folder), say)
         if chosen.stop:
             say(f"stopping {', '.join(chosen.stop)}: not planned in memory beside what is asked for")
@@ -131,6 +135,14 @@ def _keys(known: list[Unit], files: Sequence[Path], say: Say) -> dict[str, str]:
         if is_readable_by_others(path):
             say(f"note: other users can read the keys in {path}; chmod 600 {path}")
     return keys_of(known, files, os.environ)
+
+
+def _warn_of_memory(plan: Plan, fresh: list[Unit], say: Say) -> None:
+    """Say when other programs hold what the plan counted on; the kernel may still give it up, so nothing is refused."""
+    wanted = sum(share.host_bytes for unit in fresh if (share := given(plan, unit)))
+    free = free_host_bytes()
+    if wanted > free:
+        say(f"note: planned {format_bytes(wanted)} of host memory, {format_bytes(free)} is free; `stackplan check`")
 
 
 def _check(plan: Plan, site: Site, fresh: list[Unit], now: Mapping[str, State], *, native: bool) -> None:

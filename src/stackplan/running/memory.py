@@ -71,3 +71,10 @@ def given(plan: Plan, unit: Unit) -> Given | None:
     on_cards = [sum(one.total_bytes for one in member.demand if one.pool != host) for member in members]
     take_turns = server_of(plan, unit.instances[0]).resident == 1
     return Given(*(max(sizes) if take_turns else sum(sizes) for sizes in (on_host, on_cards)))
+
+
+def free_host_bytes() -> int:
+    """Host memory that programs could take now without others being swapped out."""
+    import psutil  # noqa: PLC0415
+
+    return int(psutil.virtual_memory().available)
