@@ -118,8 +118,8 @@ def _query_row(cells: dict[str, str], position: int) -> dict[str, Any]:
     index = integer(cells.get("index"))
     return _row(
         index=position if index is None else index,
-        name=cells.get("name", ""),
-        uuid=cells.get("uuid", ""),
+        name=_told(cells.get("name", "")),
+        uuid=_told(cells.get("uuid", "")),
         memory=_memory(cells),
         pci_address=_told(cells.get("pci.bus_id", "")),
         pci_id=f"{device[4:]}:{device[:4]}" if re.fullmatch(r"[0-9a-f]{8}", device) else "",
@@ -148,7 +148,7 @@ def _memory(cells: dict[str, str]) -> dict[str, Any]:
 
 def _told(text: str) -> str:
     """``text`` unless it is a state such as [N/A] or [Insufficient Permissions]."""
-    return "" if text.startswith("[") or text in ("N/A", "Not Supported") else text
+    return "" if text.startswith("[") or text in ("N/A", "Not Supported", "ERR!") else text
 
 
 def parse_listing(text: str) -> dict[int, dict[str, Any]]:
