@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,11 @@ ENGINE = Path(__file__).resolve().parents[1] / "scripts" / "engine.py"
 STARTERS = {"llama_server", "litellm_proxy", "ollama_program"}
 
 
-def pytest_configure() -> None:
-    """Name the built programs in the environment, where tests and their fixtures look for them."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the built programs in the environment, where tests and their fixtures look for them, and an empty state."""
+    state = tempfile.TemporaryDirectory(prefix="stackplan-state-")  # plans shall not rest on what the tester measured
+    config.add_cleanup(state.cleanup)
+    os.environ["STACKPLAN_STATE"] = state.name
     said = subprocess.run([sys.executable, str(ENGINE), "--find"], capture_output=True, text=True, check=True).stdout
     built = json.loads(said)
     if "llama" in built:

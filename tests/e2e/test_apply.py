@@ -37,7 +37,8 @@ def command(*words: str | Path) -> list[str]:
 
 def environment(folder: Path) -> dict[str, str]:
     cache = os.environ.get("STACKPLAN_CACHE") or str(Path.home() / ".cache" / "stackplan")
-    return clean_environment(STACKPLAN_CONFIG=str(folder / "config"), STACKPLAN_CACHE=cache)
+    own = {"STACKPLAN_CONFIG": str(folder / "config"), "STACKPLAN_STATE": str(folder / "state")}
+    return clean_environment(STACKPLAN_CACHE=cache, **own)
 
 
 def tree(folder: Path) -> dict[str, bytes]:
