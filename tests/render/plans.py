@@ -239,6 +239,7 @@ def dual_24gb() -> Plan:
         (instance(late, "llama.cpp", 8204, place=("gpu1",), tier="warm", prediction_head=True, draft_tokens=3), ("code",)),
     )  # fmt: skip
     made = plan("dual-24gb", host("dual-24gb", card(0), card(1)), artifacts, served, (LLAMA_CPP, OLLAMA))
+    made = replace(made, roles=tuple(replace(one, thinking="off") for one in made.roles))
     runtime = Runtime(threads=12, batch_threads=16, numa="isolate", lock_memory=True, map_files=False)
     return replace(made, runtime=runtime)
 

@@ -143,6 +143,41 @@ def test_tensorzero_loads_every_plan(plan: Plan, validators_python: Path, tmp_pa
         assert done.returncode == 0, done.stderr
 
 
+def silenced(port: int) -> Plan:
+    """A llama.cpp worker and an Ollama watchdog that could think and shall not, and a math role that may."""
+    plan = single_24gb()
+    roles = tuple(replace(role, thinking="on" if role.role == "math" else "off") for role in plan.roles)
+    kept = tuple(role for role in roles if role.role in ("worker", "watchdog", "math"))
+    return replace(plan, fallbacks=(), roles=kept)
+
+
+def test_litellm_tells_a_model_that_could_think_not_to(
+    stub: StubProvider, validators_python: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(readdress(render_plan(silenced(stub.port), ["litellm"])["litellm/config.yaml"], stub.port))
+    roles = {"worker": "chat", "watchdog": "chat", "math": "chat"}
+    done = run(validators_python, HERE / "litellm_calls.py", config, json.dumps(roles), **QUIET)
+    assert set(json.loads(done.stdout.splitlines()[-1]).values()) == {"local stub"}, done.stdout
+    bodies = {body["model"]: body for path, body in stub.requests if "chat" in path}
+    assert bodies["worker-32b"]["chat_template_kwargs"] == {"enable_thinking": False}
+    assert bodies["stackplan-watchdog"]["think"] is False
+    assert "chat_template_kwargs" not in bodies["maths-7b"]
+
+
+def test_tensorzero_tells_a_model_that_could_think_not_to(
+    stub: StubProvider, validators_python: Path, tmp_path: Path
+) -> None:
+    text = readdress(render_plan(silenced(stub.port), ["tensorzero"])["tensorzero/tensorzero.toml"], stub.port)
+    config = write(tmp_path, {"t.toml": text}) / "t.toml"
+    done = run(validators_python, HERE / "tensorzero_judge.py", config, "worker", "watchdog", "math", **QUIET)
+    assert done.returncode == 0, done.stderr
+    bodies = {body["model"]: body for _, body in stub.requests}
+    assert bodies["worker-32b"]["chat_template_kwargs"] == {"enable_thinking": False}
+    assert bodies["stackplan-watchdog"]["reasoning_effort"] == "none"
+    assert "chat_template_kwargs" not in bodies["maths-7b"]
+
+
 def test_the_tensorzero_judge_refuses_an_unknown_key(validators_python: Path, tmp_path: Path) -> None:
     text = render_plan(single_24gb(), ["tensorzero"])["tensorzero/tensorzero.toml"].replace("api_base", "api_bass")
     config = write(tmp_path, {"t.toml": text}) / "t.toml"

@@ -112,4 +112,5 @@ def test_the_server_takes_the_modelfiles(ollama: Ollama) -> None:
     done = run(ollama.program, "create", "by-file", "-f", file, **ollama.environment)
     assert done.returncode == 0, done.stderr
     shown = ollama.ask("/api/show", {"model": "by-file"})[0]["parameters"].split()
-    assert dict(zip(shown[::2], shown[1::2], strict=True)) == {"num_ctx": "256", "num_gpu": "0", "num_batch": "512"}
+    told = {"num_ctx": "256", "num_gpu": "0", "num_batch": "512", "num_thread": "12"}
+    assert dict(zip(shown[::2], shown[1::2], strict=True)) == told

@@ -1,6 +1,7 @@
 """Where a role answers, seen from the host (loopback) or from inside the compose network."""
 
 from enum import StrEnum
+from typing import Any
 
 from stackplan.plan import Plan, PlannedArtifact, ServedRole
 from stackplan.remote import Fallback
@@ -30,6 +31,19 @@ def served_name(plan: Plan, role: ServedRole) -> str:
     if instance.engine in (SPEACHES, TEI):
         return plan.artifact(instance.artifact).repository
     return instance.id
+
+
+def request_body(plan: Plan, role: ServedRole, *, native: bool) -> dict[str, Any]:
+    """What every request of the role carries beside the user's own words: that a model that could think shall not.
+
+    llama.cpp and vLLM hand ``chat_template_kwargs`` to the model's template; Ollama has a field of its own, another
+    one in its ``native`` interface than under /v1 (openai/openai.go of 0.17.4).
+    """
+    if role.mode != "chat" or role.thinking != "off":
+        return {}
+    if plan.instance(role.instance).engine == OLLAMA:
+        return {"think": False} if native else {"reasoning_effort": "none"}
+    return {"chat_template_kwargs": {"enable_thinking": False}}
 
 
 def free_port(plan: Plan, first: int) -> int:

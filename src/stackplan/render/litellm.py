@@ -8,7 +8,7 @@ from typing import Any
 from stackplan.plan import Plan, ServedRole
 from stackplan.remote import Fallback
 from stackplan.render.documents import to_yaml
-from stackplan.render.endpoints import Seen, base_url, fallbacks, served_name
+from stackplan.render.endpoints import Seen, base_url, fallbacks, request_body, served_name
 from stackplan.render.servers import COLD, HOT, INFINITY, OLLAMA, TEI, WARM, tier_of
 
 REQUEST_TIMEOUT_SECONDS = 300
@@ -88,12 +88,14 @@ def _local(plan: Plan, role: ServedRole, seen: Seen) -> dict[str, Any]:
     base, name = base_url(plan, role, seen), served_name(plan, role)
     if instance.engine == OLLAMA:
         provider = "ollama" if role.mode == "embedding" else "ollama_chat"
-        return {"model": f"{provider}/{name}", "api_base": base, "keep_alive": _KEEP_ALIVE[tier_of(instance)]}
+        keep_alive = {"keep_alive": _KEEP_ALIVE[tier_of(instance)]}
+        return {"model": f"{provider}/{name}", "api_base": base, **keep_alive, **request_body(plan, role, native=True)}
     if role.mode == "rerank":
         return _rerank(instance.engine, name, base)
     # Infinity serves /embeddings at its root; the others under /v1.
     path = "" if instance.engine == INFINITY else "/v1"
-    return {"model": f"openai/{name}", "api_base": f"{base}{path}", "api_key": _KEYLESS}
+    extra = {"extra_body": body} if (body := request_body(plan, role, native=False)) else {}
+    return {"model": f"openai/{name}", "api_base": f"{base}{path}", "api_key": _KEYLESS, **extra}
 
 
 def _rerank(engine: str, name: str, base: str) -> dict[str, Any]:

@@ -110,12 +110,14 @@ def _mode(plan: Plan, instance: Instance) -> Options:
         pooling: Options = {"pooling": instance.pooling} if instance.pooling else {}
         return {"embeddings": True, **pooling}
     roles = plan.roles_of(instance.id)
-    silent: Options = {"reasoning-budget": "0"} if roles and all(role.thinking == "never" for role in roles) else {}
+    silent: Options = {"reasoning-budget": "0"} if roles and all(role.thinking == "off" for role in roles) else {}
     return {"jinja": True, **silent}
 
 
 def _acceleration(plan: Plan, instance: Instance) -> Options:
     length: Options = {"spec-draft-n-max": str(instance.draft_tokens)} if instance.draft_tokens else {}
+    # The proposer's own cache is counted in half floats (estimate/speculation.py).
+    length |= {"spec-draft-type-k": "f16", "spec-draft-type-v": "f16"}
     if instance.draft_artifact:
         draft = plan.artifact(instance.draft_artifact)
         source: Options = (

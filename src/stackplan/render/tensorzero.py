@@ -10,7 +10,7 @@ from stackplan.plan import Plan, ServedRole
 from stackplan.remote import Fallback
 from stackplan.render.compose_services import bind, hardening
 from stackplan.render.documents import to_toml, to_yaml
-from stackplan.render.endpoints import Seen, base_url, fallbacks, free_port, served_name
+from stackplan.render.endpoints import Seen, base_url, fallbacks, free_port, request_body, served_name
 from stackplan.render.images import program_image
 from stackplan.render.servers import INFINITY, is_macos
 
@@ -100,6 +100,8 @@ def _local(plan: Plan, role: ServedRole, seen: Seen) -> dict[str, Any]:
     }
     if role.mode == "chat":
         provider["timeouts"] = _timeouts(_FIRST_TOKEN_MS, _TOTAL_MS)
+    if body := request_body(plan, role, native=False):
+        provider["extra_body"] = [{"pointer": f"/{name}", "value": value} for name, value in body.items()]
     return provider
 
 
