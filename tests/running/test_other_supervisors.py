@@ -69,7 +69,7 @@ def test_every_unit_is_a_service_of_the_rendered_files(name: str, tmp_path: Path
 
 
 def test_the_real_docker_compose_knows_every_word_that_it_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Without a daemon it reads its options and the files before it gives up: that is how far this can be seen here."""
     found = sorted(VALIDATORS.glob("lib/python*/site-packages/compose/docker-compose"))
@@ -88,13 +88,15 @@ def test_the_real_docker_compose_knows_every_word_that_it_is_told(
     names = [unit.id for unit in known]
     assert compose.obstacle(site) == "the Docker daemon does not answer"
     for act in (
-        lambda: compose.start(site, known, names, PLACEHOLDERS),
         lambda: compose.stop(site, names),
         lambda: compose.states(site),
         lambda: compose.shut_down(site),
     ):
         with pytest.raises(UserError, match=r"nobody\.sock|Cannot connect to the Docker daemon"):
             act()
+    with pytest.raises(UserError, match="docker compose"):
+        compose.start(site, known, names, PLACEHOLDERS)
+    assert "nobody.sock" in capfd.readouterr().err  # its own story, shown as it comes
     assert "nobody.sock" in compose.last_lines(site, "gateway", 5)[-1]
     with pytest.raises(UserError, match="unknown flag"):
         compose.require(["docker", "compose", "ps", "--no-such-flag"])

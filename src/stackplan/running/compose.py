@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stackplan.running.logs import printable
-from stackplan.running.programs import ask, require
+from stackplan.running.programs import Manner, ask, require
 from stackplan.running.site import Site
 from stackplan.running.supervisor import STOP_SECONDS, State, Status
 from stackplan.running.units import Unit
@@ -34,38 +34,38 @@ def obstacle(site: Site) -> str:
         return "no compose.yaml was rendered"
     if ask(["docker", "compose", "version"]).code:
         return "docker compose is not installed"
-    said = ask(["docker", "info", "--format", "{{.ServerVersion}}"], seconds=15)
+    said = ask(["docker", "info", "--format", "{{.ServerVersion}}"], Manner(seconds=15))
     return "" if said.code == 0 and said.output.strip() else "the Docker daemon does not answer"
 
 
 def start(site: Site, known: Sequence[Unit], names: Sequence[str], keys: Mapping[str, str]) -> None:  # noqa: ARG001
     """Create and start the services; images are pulled first where they are missing."""
     words = ["docker", "compose", *_files(site), "up", "--detach", "--no-deps", *names]
-    require(words, seconds=_PULL_SECONDS, folder=site.folder, environment={**os.environ, **keys})
+    require(words, Manner(_PULL_SECONDS, site.folder, {**os.environ, **keys}, shown=True))
 
 
 def stop(site: Site, names: Sequence[str]) -> None:
     """Stop the services; their containers stay."""
     if names:
-        require([*_project(site), "stop", *names], seconds=2 * STOP_SECONDS, folder=site.work)
+        require([*_project(site), "stop", *names], Manner(2 * STOP_SECONDS, site.work))
 
 
 def states(site: Site) -> dict[str, State]:
     """Every service that has a container."""
-    rows = rows_of(require([*_project(site), "ps", "--all", "--format", "json"], folder=site.work))
+    rows = rows_of(require([*_project(site), "ps", "--all", "--format", "json"], Manner(folder=site.work)))
     pids = _pids([str(row["ID"]) for row in rows if row.get("State") == "running"])
     return {str(row["Service"]): state_of(row, pids.get(str(row["ID"]), 0)) for row in rows}
 
 
 def shut_down(site: Site) -> None:
     """Stop and remove every container of the project; volumes stay."""
-    require([*_project(site), "down"], seconds=10 * STOP_SECONDS, folder=site.work)
+    require([*_project(site), "down"], Manner(10 * STOP_SECONDS, site.work))
 
 
 def last_lines(site: Site, name: str, count: int) -> list[str]:
     """The end of what the container said."""
     words = ["logs", "--no-color", "--no-log-prefix", "--tail", str(count), name]
-    said = ask([*_project(site), *words], folder=site.work)
+    said = ask([*_project(site), *words], Manner(folder=site.work))
     return [printable(line) for line in (said.output + said.errors).splitlines()]
 
 

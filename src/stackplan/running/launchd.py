@@ -15,7 +15,7 @@ from stackplan.bundled import config_folder
 from stackplan.running.environment import key_files, require_written_keys, written_down
 from stackplan.running.leftovers import MARK, end_leftovers
 from stackplan.running.logs import rotate, tail
-from stackplan.running.programs import ask, require
+from stackplan.running.programs import Manner, ask, require
 from stackplan.running.site import Site
 from stackplan.running.supervisor import LOG_BYTES, LOG_FILES, STOP_SECONDS, STOPPED, State, Status
 from stackplan.running.units import Unit
@@ -52,7 +52,7 @@ def start(site: Site, known: Sequence[Unit], names: Sequence[str], keys: Mapping
 def stop(site: Site, names: Sequence[str]) -> None:
     """Unload the agents, which ends their processes."""
     for name in names:
-        ask(["launchctl", "bootout", f"{_domain()}/{label(site, name)}"], seconds=2 * STOP_SECONDS)
+        ask(["launchctl", "bootout", f"{_domain()}/{label(site, name)}"], Manner(seconds=2 * STOP_SECONDS))
 
 
 def states(site: Site) -> dict[str, State]:

@@ -16,7 +16,7 @@ from stackplan.render.units import assignment, to_unit, word
 from stackplan.running.environment import key_files, require_written_keys, written_down
 from stackplan.running.leftovers import MARK, end_leftovers
 from stackplan.running.logs import printable
-from stackplan.running.programs import Answer, ask, require
+from stackplan.running.programs import Answer, Manner, ask, require
 from stackplan.running.site import Site
 from stackplan.running.supervisor import RESTART_WINDOW_SECONDS, RESTARTS, STOP_SECONDS, State, Status
 from stackplan.running.units import Unit
@@ -136,7 +136,7 @@ def _stop_and_remove(site: Site, names: Sequence[str]) -> None:
 
 
 def _systemctl(*words: str, seconds: float = 30) -> Answer:
-    return ask(["systemctl", "--user", *words], seconds=seconds)
+    return ask(["systemctl", "--user", *words], Manner(seconds=seconds))
 
 
 def _files(site: Site) -> list[Path]:
