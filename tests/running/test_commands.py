@@ -161,3 +161,18 @@ def test_a_plan_that_was_tampered_with_starts_nothing(
     path.write_text(path.read_text().replace(old, new))
     refused(call(verb), slug)
     assert not (tmp_path / "state").exists()
+
+
+def test_down_need_not_wait_until_up_ends(call: Call, tmp_path: Path) -> None:
+    """`up` holds the deployment while it starts, not while it waits for answers."""
+    command = [sys.executable, "-m", "stackplan", "up", "--with", "supervisord", "--no-gateway", "--timeout", "20"]
+    environment = clean_environment(STACKPLAN_STATE=str(tmp_path / "state"), STACKPLAN_MODELS=str(tmp_path / "models"))
+    environment["PATH"] = f"{tmp_path / 'bin'}:{environment['PATH']}"
+    first = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    assert first.stderr is not None
+    assert "starting chat-1b" in first.stderr.readline()
+    done = call("down")
+    assert (done.returncode, done.stdout) == (0, "stopped chat-1b\n")
+    first.terminate()
+    first.wait(timeout=20)
+    first.stderr.close()

@@ -2,8 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,16 +101,21 @@ def down(plan: Plan, site: Site, role: str | None) -> tuple[str, ...]:
         return (name,) if name in running else ()
 
 
-def _alone(site: Site) -> AbstractContextManager[object]:
+@contextmanager
+def _alone(site: Site) -> Iterator[None]:
+    """One command at a time starts or stops a deployment; others wait a while."""
     from filelock import FileLock, Timeout  # noqa: PLC0415  (the CLI start does not need it)
 
-    lock = FileLock(site.state / "lock", timeout=_LOCK_SECONDS)
+    lock = FileLock(site.state / "lock")
     try:
-        lock.acquire()
+        lock.acquire(timeout=_LOCK_SECONDS)
     except Timeout as error:
         hint = "wait for it, or end it"
         raise UserError("another stackplan starts or stops this deployment", hint=hint, slug="busy") from error
-    return lock
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _supervisor_name(site: Site, wish: Wish, before: Record | None) -> str:
