@@ -126,7 +126,8 @@ def with_measurements(plan: Plan, known: Calibration) -> Plan:
         for instance, one in pairs
         if instance.speed is not None and instance.speed.basis is Basis.MEASURED
     )
-    notes = tuple(note for instance, one in pairs for note in _notes(plan, instance, one, known))
+    told = (f"measured speeds: {', '.join(one.instance for one in used)}",) if used else ()
+    notes = (*told, *(note for instance, one in pairs for note in _notes(plan, instance, one, known)))
     return replace(
         plan,
         notes=(*plan.notes, *notes),

@@ -87,6 +87,7 @@ def test_a_measured_speed_takes_the_place_of_the_derived_one(world: World, befor
     assert after.measurements is not None
     (used,) = after.measurements.used
     assert (used.instance, used.digest, used.same_version, used.same_machine) == (one.id, known.digest, True, True)
+    assert [note for note in after.notes if note not in before.notes] == [f"measured speeds: {one.id}"]
 
 
 def test_the_same_measurements_give_the_same_bytes_in_any_order(world: World, before: Plan) -> None:

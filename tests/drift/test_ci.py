@@ -21,6 +21,7 @@ from stackplan.views.drift import drift_sarif
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = ROOT / ".venv-validators" / "bin"
 SCHEMA = Path(__file__).parent / "data" / "sarif-schema-2.1.0.json.gz"
+UNREACHABLE = ("Could not find a version", "Temporary failure in name resolution", "No matching distribution")
 STACK = "title: One role\nsource: made for this test\nroles:\n  - role: embedding\n"
 
 
@@ -208,6 +209,26 @@ def judged(program, log: Path, folder: Path) -> subprocess.CompletedProcess[str]
 
 
 @pytest.mark.slow
+def test_the_action_installs_itself_and_reports(repository: Path, tmp_path: Path) -> None:
+    """As on a runner: from a clone, into a folder of its own; it needs a package index."""
+    source = tmp_path / "action"
+    assert run("git", "clone", "-q", ROOT, source).returncode == 0, "a checkout without git cannot be an action"
+    places = {
+        "RUNNER_TEMP": str(tmp_path),
+        "GITHUB_OUTPUT": str(tmp_path / "output"),
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
+        "PYTHON": sys.executable,
+        "PYTHONPATH": "",
+    }
+    installed = run(source / "scripts/action", "install", cwd=repository, **places)
+    if any(words in installed.stderr for words in UNREACHABLE):
+        pytest.skip("no package index can be reached")
+    assert "stackplan " in installed.stdout, installed.stderr
+    assert_accepted(run(source / "scripts/action", "report", cwd=repository, **places))
+    assert "drift=false" in (tmp_path / "output").read_text()
+
+
+@pytest.mark.slow
 def test_the_hooks_run_in_another_repository(program, repository: Path, tmp_path: Path) -> None:
     """pre-commit installs stackplan itself and runs the hook; it needs a package index."""
     source = tmp_path / "stackplan"
@@ -215,7 +236,7 @@ def test_the_hooks_run_in_another_repository(program, repository: Path, tmp_path
     home = {"PRE_COMMIT_HOME": str(tmp_path / "home"), "HOME": str(tmp_path)}
     words = (program("pre-commit"), "try-repo", source, "stackplan-check", "--all-files")
     good = run(*words, cwd=repository, **home)
-    if "Could not find a version" in good.stdout + good.stderr or "Temporary failure" in good.stdout + good.stderr:
+    if any(words in good.stdout + good.stderr for words in UNREACHABLE):
         pytest.skip("no package index can be reached")
     assert good.returncode == 0, good.stdout + good.stderr
     (repository / "deploy" / LOCK_NAME).write_text("{}")
