@@ -21,9 +21,11 @@ def status(
     """
     from stackplan.cli.deployment import deployed  # noqa: PLC0415
     from stackplan.running.status import look  # noqa: PLC0415
+    from stackplan.verify.device_memory import device_memory  # noqa: PLC0415
     from stackplan.views.running import status_data, status_text  # noqa: PLC0415
 
-    report = look(*deployed(plan_file, None))
+    plan, site = deployed(plan_file, None)
+    report = look(plan, site, device_memory(plan))
     typer.echo(json.dumps(status_data(report), indent=2) if as_json else status_text(report))
     if any(row.is_missing for row in report.rows):
         raise typer.Exit(ExitCode.DIFFERS)

@@ -1,5 +1,6 @@
 """What processes hold, and what the plan gave them. Bytes."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,16 +12,20 @@ if TYPE_CHECKING:
     import psutil
 
 
+# Device of the plan -> process -> bytes, None where the driver knows the process only.
+OnCards = Mapping[str, Mapping[int, int | None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """Memory of a process and all its descendants. ``proportional_bytes`` (PSS) counts shared pages once, by share.
 
-    It is None where the system does not tell it.
+    It is None where the system does not tell it. ``pids`` are the processes.
     """
 
     resident_bytes: int
     proportional_bytes: int | None
-    processes: int
+    pids: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +45,20 @@ def held(pid: int) -> Held | None:
         family = [root, *root.children(recursive=True)]
     except psutil.Error:
         return None
-    rows = [row for process in family if (row := _row(process))]
+    rows = {process.pid: row for process in family if (row := _row(process))}
     if not rows:
         return None
-    shares = [share for _, share in rows]
+    shares = [share for _, share in rows.values()]
     whole = None if None in shares else sum(share for share in shares if share is not None)
-    return Held(sum(resident for resident, _ in rows), whole, len(rows))
+    return Held(sum(resident for resident, _ in rows.values()), whole, tuple(rows))
+
+
+def held_on_cards(pids: Collection[int], told: OnCards | None) -> int | None:
+    """What the processes hold on all cards together; None where no driver tells it."""
+    if told is None:
+        return None
+    sizes = [size for card in told.values() for pid, size in card.items() if pid in pids]
+    return None if None in sizes else sum(size for size in sizes if size is not None)
 
 
 def _row(process: "psutil.Process") -> tuple[int, int | None] | None:

@@ -9,12 +9,12 @@ from stackplan.running.supervisor import Status
 from stackplan.units import format_bytes
 from stackplan.views.table import table
 
-_HEADINGS = ("unit", "tier", "state", "process", "RAM held", "planned", "on cards", "listens", "roles")
+_HEADINGS = ("unit", "tier", "state", "process", "RAM held", "planned", "cards held", "planned", "listens", "roles")
 
 
 def status_text(report: Report) -> str:
     """One line per unit, then what is missing and where the logs are."""
-    lines = table([_HEADINGS, *map(_cells, report.rows)], right=(3, 4, 5, 6))
+    lines = table([_HEADINGS, *map(_cells, report.rows)], right=(3, 4, 5, 6, 7))
     return "\n".join([*lines, "", *_notes(report)])
 
 
@@ -51,8 +51,9 @@ def _cells(row: Row) -> tuple[str, ...]:
         _state(row),
         str(row.state.pid or "-"),
         _held(row),
-        format_bytes(row.given.host_bytes) if row.given and row.given.host_bytes else "-",
-        format_bytes(row.given.device_bytes) if row.given and row.given.device_bytes else "-",
+        _size(row.given.host_bytes if row.given else None),
+        _size(row.device_bytes),
+        _size(row.given.device_bytes if row.given else None),
         row.unit.address,
         ", ".join(row.unit.roles) if not row.unit.is_gateway else "every role",
     )
@@ -64,6 +65,10 @@ def _state(row: Row) -> str:
     if row.state.status is Status.RUNNING:
         return "loading"
     return "missing" if row.is_missing and row.state.status is Status.STOPPED else str(row.state.status)
+
+
+def _size(size_bytes: int | None) -> str:
+    return format_bytes(size_bytes) if size_bytes else "-"
 
 
 def _held(row: Row) -> str:
@@ -96,9 +101,10 @@ def _row_data(row: Row) -> dict[str, Any]:
         "answers": row.answers,
         "wanted": row.is_wanted,
         "pid": row.state.pid or None,
-        "processes": row.held.processes if row.held else 0,
+        "processes": len(row.held.pids) if row.held else 0,
         "resident_bytes": row.held.resident_bytes if row.held else None,
         "proportional_bytes": row.held.proportional_bytes if row.held else None,
         "planned_host_bytes": row.given.host_bytes if row.given else None,
+        "device_bytes": row.device_bytes,
         "planned_device_bytes": row.given.device_bytes if row.given else None,
     }
