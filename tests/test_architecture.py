@@ -49,6 +49,7 @@ REGISTRIES = {
     "detect": {"__init__", "assemble", "live", "replay"},
     "render": {"__init__"},
     "verify": {"__init__", "compare", "engines", "run"},
+    "running": {"registry"},
     "views": set(),
     "cli": set(),
 }
@@ -64,6 +65,10 @@ SHARED = {
     },
     "verify": {
         "exchange", "finding", "gateway", "held_bytes", "memory_map", "observation", "role_question", "samples",
+    },
+    "running": {
+        "endpoints", "environment", "leftovers", "lifecycle", "logs", "memory", "ollama", "programs", "readiness",
+        "record", "registry", "selection", "site", "status", "supervisor", "supervisord_client", "units", "waiting",
     },
     "views": {"bars", "colour", "host", "table"},
     "cli": {"__init__", "deployment", "estimate_draft", "estimate_request", "estimate_source", "fetching", "measuring", "present", "terminal", "world"},
