@@ -143,6 +143,34 @@ def test_tensorzero_loads_every_plan(plan: Plan, validators_python: Path, tmp_pa
         assert done.returncode == 0, done.stderr
 
 
+def with_one_up(port: int, name: str) -> Plan:
+    """The plan without remote endpoints, of which only one instance answers."""
+    plan = replace(single_24gb(), fallbacks=())
+    return replace(plan, instances=tuple(replace(one, port=port) if one.id == name else one for one in plan.instances))
+
+
+def test_litellm_knows_tasks_by_name_and_lets_a_local_role_stand_in(
+    stub: StubProvider, validators_python: Path, tmp_path: Path
+) -> None:
+    plan = with_one_up(stub.port, "coder-7b")
+    write(tmp_path, render_plan(plan, ["litellm"]))
+    asked = {"code": "chat", "worker": "chat", "general": "chat", "embedding": "embedding"}
+    words = [HERE / "litellm_calls.py", tmp_path / "litellm/config.yaml", json.dumps(asked)]
+    answers = json.loads(run(validators_python, *words, **QUIET).stdout.splitlines()[-1])
+    assert [answers[name] for name in ("code", "worker", "general")] == ["local stub"] * 3
+    assert "vectors" not in answers["embedding"]  # nobody stands in for an embedder
+    assert {body["model"] for _, body in stub.requests} == {"stackplan-code"}
+
+
+def test_tensorzero_knows_tasks_by_name_and_lets_a_local_role_stand_in(
+    stub: StubProvider, validators_python: Path, tmp_path: Path
+) -> None:
+    write(tmp_path, render_plan(with_one_up(stub.port, "coder-7b"), ["tensorzero"]))
+    words = [HERE / "tensorzero_judge.py", tmp_path / "tensorzero/tensorzero.toml", "code", "worker", "general"]
+    done = run(validators_python, *words, **QUIET)
+    assert set(json.loads(done.stdout.splitlines()[-1]).values()) == {"local stub"}, done.stderr
+
+
 def silenced(port: int) -> Plan:
     """A llama.cpp worker and an Ollama watchdog that could think and shall not, and a math role that may."""
     plan = single_24gb()

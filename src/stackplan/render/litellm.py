@@ -9,6 +9,7 @@ from stackplan.plan import Plan, ServedRole
 from stackplan.remote import Fallback
 from stackplan.render.documents import to_yaml
 from stackplan.render.endpoints import Seen, base_url, fallbacks, request_body, served_name
+from stackplan.render.routing import aliases, stand_ins
 from stackplan.render.servers import COLD, HOT, INFINITY, OLLAMA, TEI, WARM, tier_of
 
 REQUEST_TIMEOUT_SECONDS = 300
@@ -35,10 +36,24 @@ def config(plan: Plan, seen: Seen) -> dict[str, Any]:
             "num_retries": 1,
             "allowed_fails": 1,
             "cooldown_time": 30,
+            **_policy(plan),
         },
         "litellm_settings": {"drop_params": True, "request_timeout": REQUEST_TIMEOUT_SECONDS, "telemetry": False},
         "general_settings": {"master_key": "os.environ/LITELLM_MASTER_KEY"},
     }
+
+
+def _policy(plan: Plan) -> dict[str, Any]:
+    """The routing policy: kinds of task as hidden names of roles, and local roles that stand in at the end."""
+    policy: dict[str, Any] = {}
+    names = aliases(plan)
+    if names:
+        policy["model_group_alias"] = {kind: {"model": role, "hidden": True} for kind, role in names.items()}
+    others = {role.role: list(found) for role in plan.roles if (found := stand_ins(plan, role))}
+    others |= {kind: others[role] for kind, role in names.items() if role in others}
+    if others:
+        policy["fallbacks"] = [{name: found} for name, found in others.items()]
+    return policy
 
 
 def _entries(plan: Plan, role: ServedRole, seen: Seen) -> list[dict[str, Any]]:

@@ -90,6 +90,29 @@ def services(plan: Plan) -> dict[str, list[Decision]]:
     return found
 
 
+def stand_ins(plan: Plan, role: ServedRole) -> tuple[str, ...]:
+    """Local chat roles that answer for ``role`` when neither its server nor a remote endpoint does, in order.
+
+    Only chat: vectors of two models do not mix, and scores of two rerankers are on two scales.
+    """
+    if role.mode != CHAT:
+        return ()
+    kind = role.pool or role.role
+    return tuple(name for name in decide(plan, kind).fallback if name != role.role)
+
+
+def aliases(plan: Plan) -> dict[str, str]:
+    """Kinds of task that are no role's name -> the role that answers one of them."""
+    roles = {role.role for role in plan.roles}
+    found = {}
+    for kind in routing_policy().tasks.keys() - roles:
+        try:
+            found[kind] = decide(plan, kind).role
+        except UserError:
+            continue
+    return dict(sorted(found.items()))
+
+
 def table(plan: Plan) -> list[Decision]:
     """The decision for every kind that the plan can answer, and where stages, depth or a pool of agents change it."""
     policy = routing_policy().tasks

@@ -12,6 +12,7 @@ from stackplan.render.compose_services import bind, hardening
 from stackplan.render.documents import to_toml, to_yaml
 from stackplan.render.endpoints import Seen, base_url, fallbacks, free_port, request_body, served_name
 from stackplan.render.images import program_image
+from stackplan.render.routing import aliases, stand_ins
 from stackplan.render.servers import INFINITY, is_macos
 
 GATEWAY_PORT = 3000
@@ -45,7 +46,12 @@ def config(plan: Plan, seen: Seen) -> dict[str, Any]:
     }
     if chat:
         document["models"] = {role.role: _model(plan, role, seen) for role in chat}
-        document["functions"] = {role.role: _function(role) for role in chat}
+        functions = {role.role: _function(role.role, stand_ins(plan, role)) for role in chat}
+        by_name = {role.role: role for role in chat}
+        for kind, name in aliases(plan).items():
+            if name in by_name:
+                functions[kind] = _function(name, stand_ins(plan, by_name[name]))
+        document["functions"] = functions
     if embedding:
         document["embedding_models"] = {role.role: _embedding(plan, role, seen) for role in embedding}
     return document
@@ -133,13 +139,15 @@ def _remote(role: ServedRole, fallback: Fallback) -> dict[str, Any]:
     return {**provider, "cost": costs} if costs else provider
 
 
-def _function(role: ServedRole) -> dict[str, Any]:
-    variant = {
-        "type": "chat_completion",
-        "model": role.role,
-        "retries": {"num_retries": 1, "max_delay_s": 5},
-    }
-    return {"type": "chat", "variants": {"default": variant}}
+def _function(role: str, others: tuple[str, ...]) -> dict[str, Any]:
+    """A role's model, and local roles that stand in, in order, when it and its remote endpoints do not answer."""
+    retries = {"num_retries": 1, "max_delay_s": 5}
+    variants = {name: {"type": "chat_completion", "model": name, "retries": retries} for name in (role, *others)}
+    function: dict[str, Any] = {"type": "chat", "variants": variants}
+    if others:
+        order = {"candidate_variants": [role], "fallback_variants": list(others)}
+        function["experimentation"] = {"type": "static", **order}
+    return function
 
 
 def _embedding(plan: Plan, role: ServedRole, seen: Seen) -> dict[str, Any]:
