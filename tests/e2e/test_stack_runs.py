@@ -266,6 +266,21 @@ def test_what_is_held_is_within_what_was_planned(running: Running, capsys: pytes
     assert [row["id"] for row in rows if row["proportional_bytes"] < row["planned_host_bytes"] / 10] == []
 
 
+def test_what_is_calibrated_here_is_what_the_next_plan_of_this_machine_rests_on(running: Running) -> None:
+    told = running.stackplan("calibrate", "--role", "worker", "--repeats", "3", "--json")
+    (measured,) = json.loads(told.stdout)["measured"]
+    assert measured["host_peak_bytes"] > 0
+    asked = ("plan", "--catalog", "cat", "--stack", "tiny.yaml", "--json")
+    after, derived = (json.loads(running.stackplan(*asked, *more).stdout) for more in ((), ("--no-measurements",)))
+    assert [one["instance"] for one in after["measurements"]["used"]] == ["tiny-worker"]
+    speeds = {one["id"]: one["speed"] for one in after["instances"]}
+    assert {name for name, speed in speeds.items() if speed["basis"] == "measured"} == {"tiny-worker"}
+    deeper = speeds["tiny-worker"]["decode_tokens_per_second"] / measured["decode"]["median"]
+    assert 0.3 < deeper <= 1, "plans compare with more text in the cache than the bench had room for"
+    assert any("measured speeds: tiny-worker" in note for note in after["notes"])
+    assert "measurements" not in derived
+
+
 def test_no_key_is_in_a_file_in_an_argument_or_with_a_model_server(running: Running) -> None:
     files = [path for path in running.folder.rglob("*") if path.is_file() and path.suffix != ".gguf"]
     assert [path for path in files if b"sk-marker" in path.read_bytes()] == []
