@@ -15,7 +15,7 @@ from stackplan.units import MIB
 from stackplan.views.explain import explanation_json, explanation_text
 from stackplan.views.traded import traded_text
 from tests.explain.snapshots import same_as_snapshot
-from tests.explain.worlds import MODELS, arguments, machine, need, values, world
+from tests.explain.worlds import MODELS, arguments, machine, need, values, whole, world
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +54,12 @@ def test_a_quantisation_and_a_tier_are_forced_as_pins_force_them(planned: Planne
 
 def test_what_cannot_be_forced_names_the_pool_and_the_bytes_that_would_allow_it() -> None:
     on_card = ("code.required=true", "code.device=gpu0", "code.tier=hot", "worker.device=gpu0", "worker.tier=hot")
-    tight = plan_world(world(*on_card, "code.model=fern-8b"))
+    tight = plan_world(whole(world(*on_card, "code.model=fern-8b")))
     outcome = counterfactual(tight, Force("worker", model="fern-15b"))
     assert outcome.plan is None
     assert set(outcome.conflict) == {"need worker", "need code", "pool gpu0"}
     assert [block.pool for block in outcome.blocks] == ["gpu0"]
-    pinned = world(*on_card, "code.model=fern-8b", "worker.model=fern-15b")
+    pinned = whole(world(*on_card, "code.model=fern-8b", "worker.model=fern-15b"))
     enough = pinned.host.pool("gpu0").capacity_bytes + outcome.blocks[0].missing_bytes
     assert plan_world(replace(pinned, host=with_capacity(pinned.host, "gpu0", enough))).plan is not None
     assert plan_world(replace(pinned, host=with_capacity(pinned.host, "gpu0", enough - 2 * MIB))).plan is None

@@ -1,18 +1,17 @@
 """When there is no plan: the conflict, the shortfall in bytes, and changes that really make one."""
 
 import shlex
-from dataclasses import replace
 
 import pytest
 
 from stackplan.cli import run
 from stackplan.fixes import fixes, nearest_plan
-from stackplan.pipeline import Planned, World, plan_world
+from stackplan.pipeline import Planned, plan_world
 from stackplan.problem import NoChoice
 from stackplan.reasons import conflict_lines
 from stackplan.views.no_plan import fix_line
 from tests.explain.snapshots import same_as_snapshot
-from tests.explain.worlds import arguments, machine, values, world
+from tests.explain.worlds import arguments, machine, values, whole, world
 
 IMPOSSIBLE = ("worker.model=fern-15b", "worker.quant=F16")
 CROWDED = (
@@ -28,14 +27,8 @@ def stopped() -> float:
     return 0.0
 
 
-def whole(asked: World) -> World:
-    """The world without models that are partly in host memory."""
-    policy = replace(asked.request.policy, allow_partial_offload=False)
-    return replace(asked, request=replace(asked.request, policy=policy))
-
-
 def no_plan(*settings: str) -> Planned:
-    planned = plan_world(world(*settings))
+    planned = plan_world(whole(world(*settings)))
     assert planned.plan is None
     return planned
 
@@ -46,9 +39,9 @@ def with_option(settings: tuple[str, ...], option: str) -> Planned:
     role, _, _ = value.partition("=")
     kept = tuple(setting for setting in settings if not setting.startswith(f"{role}="))
     if flag == "--vram":
-        return plan_world(world(*settings, vram=(value,)))
+        return plan_world(whole(world(*settings, vram=(value,))))
     assert flag == "--set"
-    return plan_world(world(*kept, value))
+    return plan_world(whole(world(*kept, value)))
 
 
 @pytest.mark.parametrize("settings", [IMPOSSIBLE, (*CROWDED, "worker.tier=hot", "code.tier=hot")])

@@ -23,6 +23,12 @@ def world(*settings: str, **changes: object) -> World:
     return replace(found, catalog=replace(found.catalog, models=models))
 
 
+def whole(asked: World) -> World:
+    """The world without models that are partly in host memory, so that a card can be too small for two."""
+    policy = replace(asked.request.policy, allow_partial_offload=False)
+    return replace(asked, request=replace(asked.request, policy=policy))
+
+
 def need(planned: Planned, role: str) -> RoleNeed:
     return next(each for each in planned.frame.needs if each.id == role)
 
