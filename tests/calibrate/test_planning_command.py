@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.calibrate.samples import SAMPLE
+from tests.calibrate.samples import SAMPLE, numbered
 
 from stackplan.calibration_store import Store
 from stackplan.measurement import Measurement, machine_of, placement_classes
+from stackplan.measurement_lines import lines_of
 from stackplan.plan import Plan, plan_from_json
 
 STACK = """
@@ -120,3 +121,30 @@ def test_lists_of_nothing_are_lists(folder: Path) -> None:
     assert json.loads(run(folder, "calibrate", "list", "--json").stdout) == []
     assert run(folder, "calibrate", "export").stdout == ""
     assert "nothing is kept" in run(folder, "calibrate", "list").stdout
+
+
+def test_a_file_of_rubbish_is_refused_in_a_few_lines(folder: Path) -> None:
+    (folder / "rubbish").write_bytes(b"x" * 2_000_000 + b"\n" * 10 + b"{}\n" * 300)
+    done = run(folder, "calibrate", "import", "rubbish")
+    assert done.returncode == 1
+    assert "lines more" in done.stderr
+    assert len(done.stderr.splitlines()) < 30
+    assert "rubbish, line 1: longer than" in done.stderr
+    assert "rubbish, line 11: " in done.stderr
+    assert "rubbish, line 10: " not in done.stderr
+    assert "0 measurements read" in done.stdout
+    assert not (folder / "state").exists()
+
+
+def test_imports_at_once_keep_every_line_of_each(folder: Path) -> None:
+    files = []
+    for number in range(5):
+        files.append(folder / f"{number}.jsonl")
+        files[-1].write_text(lines_of(numbered(100 * number + one) for one in range(40)))
+    command = [sys.executable, "-m", "stackplan", "calibrate", "import"]
+    environment = {**os.environ, "STACKPLAN_STATE": str(folder / "state")}
+    processes = [subprocess.Popen([*command, str(file)], env=environment, stdout=subprocess.PIPE) for file in files]
+    assert [process.wait(timeout=120) for process in processes] == [0] * 5
+    assert run(folder, "calibrate", "export").stdout == lines_of(
+        numbered(100 * number + one) for number in range(5) for one in range(40)
+    )

@@ -11,11 +11,15 @@ from stackplan.cli import measuring
 from stackplan.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
     from stackplan.measurement import Measurement
     from stackplan.measurement_lines import BadLine
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, invoke_without_command=True)
 
+_MOST_TOLD = 20
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -83,8 +87,10 @@ def import_lines(
     kept = measuring.store()
     new = kept.keep(good, imported=True)
     refused = [{"line": one.number, "reason": one.reason} for one in bad]
-    for one in bad:
+    for one in bad[:_MOST_TOLD]:
         say(f"{file}, line {one.number}: {one.reason}")
+    if len(bad) > _MOST_TOLD:
+        say(f"and {len(bad) - _MOST_TOLD} lines more; --json lists them all")
     if as_json:
         typer.echo(json.dumps({"read": len(good), "new": new, "refused": refused}, indent=2))
     else:
@@ -114,14 +120,21 @@ def forget(
     typer.echo(json.dumps({"forgotten": count}) if as_json else f"{count} measurements forgotten")
 
 
+def _lines(stream: "BinaryIO", longest: int) -> "Iterator[bytes]":
+    """The lines of a stream, each cut to ``longest`` bytes."""
+    while line := stream.readline(longest):
+        yield line
+        while line and not line.endswith(b"\n"):
+            line = stream.readline(longest)
+
+
 def _read(file: Path) -> "tuple[list[Measurement], list[BadLine]]":
     """The measurements and the bad lines of a file; reading stops at a line or a file beyond all measure."""
     from stackplan.measurement_lines import LONGEST_LINE, BadLine, read_lines  # noqa: PLC0415
 
     try:
         with sys.stdin.buffer if str(file) == "-" else file.open("rb") as stream:
-            lines = iter(lambda: stream.readline(LONGEST_LINE + 2), b"")
-            found = list(read_lines(lines))
+            found = list(read_lines(_lines(stream, LONGEST_LINE + 2)))
     except OSError as error:
         reason = error.strerror or str(error)
         hint = "name a file that `stackplan calibrate export` wrote"
