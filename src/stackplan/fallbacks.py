@@ -17,6 +17,15 @@ def planned_fallbacks(endpoints: Iterable[RemoteEndpoint]) -> tuple[Fallback, ..
     )
 
 
+def remote_notes(fallbacks: Iterable[Fallback]) -> tuple[str, ...]:
+    """One line that says where requests may go beside this machine; none when they cannot."""
+    hosts = {one.name: one.base_url.partition("//")[2].partition("/")[0] for one in fallbacks}
+    if not hosts:
+        return ()
+    told = ", then ".join(f"{name} ({host})" for name, host in hosts.items())
+    return (f"where a local model does not answer, requests may go to {told}",)
+
+
 def _fallback(endpoint: RemoteEndpoint, role: str, order: int) -> Fallback:
     return Fallback(
         role=role,

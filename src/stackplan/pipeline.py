@@ -14,8 +14,9 @@ from stackplan.bases import Base, BaseFinder
 from stackplan.calibration import Calibration, calibration, with_measurements
 from stackplan.catalog import Catalog
 from stackplan.choose import Chosen, choose
+from stackplan.effort import QUICK, Effort
 from stackplan.estimate.speed_model import SpeedModel
-from stackplan.fallbacks import planned_fallbacks
+from stackplan.fallbacks import planned_fallbacks, remote_notes
 from stackplan.hardware import Host
 from stackplan.judgement_index import Judgement
 from stackplan.measurement import Measurement
@@ -41,6 +42,7 @@ class World:
     catalog: Catalog
     judgement: Judgement
     speed: SpeedModel
+    effort: Effort = QUICK
     runtime: Runtime = field(default=Runtime())
     fallbacks: tuple[RemoteEndpoint, ...] = ()
     measurements: tuple[Measurement, ...] = ()
@@ -90,7 +92,7 @@ def space_of(world: World) -> Space:
 def best_of(space: Space, *, seconds: float = DEFAULT_SECONDS) -> Planned:
     """The best plan of a space; after so many ``seconds`` the best known, with its bound."""
     world, request, finder = space.world, space.world.request, space.finder
-    chosen = choose(finder, space.bases, partial=request.policy.partial, seconds=seconds)
+    chosen = choose(finder, space.bases, partial=request.policy.partial, seconds=seconds, effort=world.effort)
     frame = Frame(
         profile=world.profile,
         stack=request.stack.id,
@@ -116,4 +118,6 @@ def best_of(space: Space, *, seconds: float = DEFAULT_SECONDS) -> Planned:
 def _with_declared(plan: Plan, world: World) -> Plan:
     """The plan with what was declared and needs no choice: how engines run, and who may stand in from afar."""
     endpoints = (*world.request.stack.fallbacks, *world.fallbacks)
-    return replace(plan, runtime=world.runtime, fallbacks=planned_fallbacks(endpoints))
+    fallbacks = planned_fallbacks(endpoints)
+    notes = (*plan.notes, *remote_notes(fallbacks))
+    return replace(plan, runtime=world.runtime, fallbacks=fallbacks, notes=notes)

@@ -106,7 +106,8 @@ def test_what_was_declared_is_in_the_plan_and_changes_no_choice() -> None:
     plan = planned(replace(made, runtime=Runtime(threads=3), fallbacks=(endpoint,)))
     plain = planned(made)
     assert (plan.runtime.threads, [one.name for one in plan.fallbacks]) == (3, ["cheap"])
-    assert replace(plan, runtime=plain.runtime, fallbacks=()) == plain
+    assert replace(plan, runtime=plain.runtime, fallbacks=(), notes=plain.notes) == plain
+    assert plan.notes[-1] == "where a local model does not answer, requests may go to cheap (a.test)"
     assert plain.fallbacks == ()
 
 
