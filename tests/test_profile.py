@@ -269,13 +269,17 @@ def test_a_profile_can_set_every_field_of_the_policy_and_no_other(own_folder: Pa
         "id": "mine", "quality_weight": 2.0, "speed_weight": 2.0, "context_weight": 2.0, "tier_weight": 2.0,
         "memory_weight": 2.0, "commercial": True, "allow_split": False, "allow_partial_offload": False,
         "headroom": 2**28, "forbid": ["llama"], "engines": ["ollama"], "kv_types": ["f16"],
-        "vram_override": {"gpu0": 2**32}, "partial": True,
+        "vram_override": {"gpu0": 2**32}, "prompt_cache": 2**28, "partial": True,
     }  # fmt: skip
     text = json.dumps({"schema": 1, "host": {"ram": {"capacity": "8GiB"}}, "policy": written})
     (own_folder / "box.yaml").write_text(text)
     policy, default = load_profile("box").policy, Policy()
     assert [name.name for name in fields(Policy) if getattr(policy, name.name) == getattr(default, name.name)] == []
-    named = {"headroom_bytes": "headroom", "vram_override_bytes": "vram_override"}
+    named = {
+        "headroom_bytes": "headroom",
+        "vram_override_bytes": "vram_override",
+        "prompt_cache_bytes": "prompt_cache",
+    }
     assert set(PolicySchema.model_fields) == {named.get(one.name, one.name) for one in fields(Policy)}
 
 

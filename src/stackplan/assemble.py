@@ -57,7 +57,9 @@ class Frame:
 def assemble(chosen: Chosen, choice: Choice, frame: Frame, assessor: HostAssessor, rating: Rating) -> Plan:
     """The plan of a choice. Raises RuntimeError when exact estimates break a budget, which is a bug."""
     chosen_ones = _deployed(chosen, choice, frame, assessor)
-    deployed = with_saved_prompts(chosen_ones, assessor, chosen.problem, frame.catalog)
+    deployed = with_saved_prompts(
+        chosen_ones, assessor, chosen.problem, frame.catalog, rating.policy.prompt_cache_bytes
+    )
     ids = _instance_ids(deployed)
     instances = tuple(_instance(one, ids[one.name], assessor) for one in deployed)
     host = _planned_host(assessor.host, deployed, assessor, chosen.problem)

@@ -119,6 +119,7 @@ class PolicySchema(_Strict):
     engines: list[Name] | None = None
     kv_types: list[Name] | None = None
     vram_override: dict[str, PositiveSize] | None = None
+    prompt_cache: Size | None = None
     partial: bool | None = None
 
 

@@ -237,7 +237,11 @@ def _runtime(spec: "RuntimeSchema") -> Runtime:
 
 def _policy(spec: "PolicySchema") -> Policy:
     given = {key: value for key, value in _fields(spec).items() if value is not None}
-    renamed = {"headroom": "headroom_bytes", "vram_override": "vram_override_bytes"}
+    renamed = {
+        "headroom": "headroom_bytes",
+        "vram_override": "vram_override_bytes",
+        "prompt_cache": "prompt_cache_bytes",
+    }
     values: dict[str, Any] = {
         renamed.get(key, key): tuple(value) if isinstance(value, list) else value for key, value in given.items()
     }

@@ -23,17 +23,26 @@ _LEAST_BYTES = 64 * MIB  # of a cache that is worth having: a prompt of a few th
 
 
 def with_saved_prompts(
-    deployed: Sequence[Deployed], assessor: HostAssessor, problem: Problem, catalog: Catalog
+    deployed: Sequence[Deployed], assessor: HostAssessor, problem: Problem, catalog: Catalog, most_bytes: int | None
 ) -> list[Deployed]:
-    """The same instances, each with what it may save; host memory stays within its budget."""
+    """The same instances, each with what it may save; host memory stays within its budget.
+
+    ``most_bytes`` is the policy's limit of each cache, None for the engine's own.
+    """
     pool = assessor.host.host_pool
     found = list(deployed)
     for place, one in enumerate(found):
         left = pool.budget_bytes - used_bytes(found, assessor, problem, pool.id)
-        engine = catalog.engine(one.configuration.engine)
+        engine = _limited(catalog.engine(one.configuration.engine), most_bytes)
         if one.configuration.mode == "chat" and left > 0:
             found[place] = _saving(one, engine, left // _LENT_SHARE, assessor)
     return found
+
+
+def _limited(engine: Engine, most_bytes: int | None) -> Engine:
+    if most_bytes is None:
+        return engine
+    return replace(engine, prompt_cache_bytes=min(engine.prompt_cache_bytes, most_bytes))
 
 
 def _saving(one: Deployed, engine: Engine, lent_bytes: int, assessor: HostAssessor) -> Deployed:

@@ -73,6 +73,8 @@ class Policy:
     engines: tuple[str, ...] = ()
     kv_types: tuple[str, ...] = ("f16", "q8_0")
     vram_override_bytes: dict[str, int] = field(default_factory=dict)
+    prompt_cache_bytes: int | None = None
+    """The most that each server may save of prompts in host memory; None leaves what it saves unasked."""
     partial: bool = False
     """Serve what can be served instead of answering NoPlan when a required role cannot be."""
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.plan.worlds import bundled, planned, with_models
+from tests.plan.worlds import bundled, planned, with_models, with_policy
 
 from stackplan.hardware import Host
 from stackplan.pipeline import World
@@ -50,6 +50,12 @@ def test_saved_prompts_are_never_more_than_the_slots_can_fill_or_the_server_take
     cached = sum(demand.kv_bytes + demand.state_bytes for demand in instance.demand)
     assert instance.cache_ram_bytes == min(DEFAULT_BYTES, cached) // MIB * MIB
     assert instance.cache_ram_bytes > 0
+
+
+@pytest.mark.parametrize("limit_mib", [0, 256])
+def test_a_policy_may_allow_less(limit_mib: int) -> None:
+    plan = plan_of(with_policy(world(PLAIN, 256 * GIB), prompt_cache_bytes=limit_mib * MIB))
+    assert plan.instances[0].cache_ram_bytes == limit_mib * MIB
 
 
 def test_every_saved_byte_is_counted_in_host_memory() -> None:
