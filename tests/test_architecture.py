@@ -22,7 +22,7 @@ RANKS = {
     for rank, names in enumerate(
         """
         __init__ units errors remote remote_schema runtime
-        architecture bundled catalog_schema contexts hardware problem stack strict_yaml
+        architecture bundled catalog_schema contexts effort hardware problem stack strict_yaml
         backends catalog catalog_files deploy device_catalog engine_schema gguf host_difference host_json profile_schema quality_tables reservations serving taken vocabulary yaml_schema
         catalog_codec configuration declared_host device_catalog_schema estimate idle_host measurement needs placements plan quality quantisation solve speed_index stack_schema utility
         assess bare fallbacks calibration catalog_yaml device_catalog_yaml eligibility judgement_schema lock measurement_lines render settings stack_yaml utility_terms
@@ -30,6 +30,7 @@ RANKS = {
         bases catalog_build judgement_index profile verify
         bench catalog_index options
         deployed granted market
+        reach seeds
         choose saving
         assemble
         pipeline
@@ -81,10 +82,10 @@ SPEAKING = {"rich", "typer"}
 # From needs to a plan nothing reads files, clock or environment: the same world gives the same bytes.
 PURE = {
     "afterwards", "alone", "architecture", "assemble", "assess", "bases", "calibration", "catalog", "choose",
-    "configuration", "contexts", "counterfactual", "curves", "deployed", "diff", "dominated", "eligibility",
-    "estimate", "explain", "fallbacks", "fixes", "granted", "hardware", "measurement", "needs", "options", "market",
+    "configuration", "contexts", "counterfactual", "curves", "deployed", "diff", "dominated", "effort", "eligibility",
+    "estimate", "explain", "fallbacks", "fixes", "granted", "hardware", "measurement", "needs", "market", "options",
     "pipeline", "placements", "plan", "problem", "proposers", "quality", "quantisation", "rating", "reasons",
-    "remote", "runtime", "saving", "serving", "traded", "utility", "utility_terms", "whatif",
+    "reach", "remote", "runtime", "saving", "seeds", "serving", "traded", "utility", "utility_terms", "whatif",
 }  # fmt: skip
 ASKING_A_PROGRAM = {"estimate.oracle"}  # runs llama.cpp's own estimator beside ours; no plan comes through it
 OF_THE_WORLD = {"os", "time", "datetime", "random", "secrets", "socket", "subprocess", "tempfile", "shutil", "glob"}

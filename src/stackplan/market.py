@@ -5,19 +5,21 @@ base at best, what it takes at each context), outlines by model, and whole model
 pay for the best of them.
 """
 
-from collections import defaultdict
-from collections.abc import Container, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from stackplan.bases import Base, BaseFinder
 from stackplan.needs import RoleNeed
-from stackplan.options import VALUE_PER_POINT, candidate_name, may_be_in, swap_group
+from stackplan.options import VALUE_PER_POINT, Column, candidate_name, column_of, may_be_in, swap_group
 from stackplan.problem import TIERS, Tier
 from stackplan.solve.pricing import PriceList
 from stackplan.taken import Taken
 
 _ROUNDED = 0.5  # values are rounded to whole thousandths
 _NOBODY = float("-inf")
+_ADDED = 150  # options added in one round
+_OF_A_MODEL = 6
 
 Amounts = tuple[tuple[str, int, int, int], ...]  # pool, fixed, per slot, kept while WARM and not loaded: bytes
 
@@ -80,6 +82,22 @@ class Market:
         for some in self._promising(found, least):
             yield from some
 
+    def varied(self, promises: Sequence[Promise]) -> list[Promise]:
+        """The first of them, not too many of one model: those are much alike."""
+        taken: Counter[str] = Counter()
+        chosen: list[Promise] = []
+        for promise in promises:
+            key = promise.outline.base.served.key
+            taken[key] += 1
+            if taken[key] <= _OF_A_MODEL:
+                chosen.append(promise)
+        return chosen[:_ADDED]
+
+    def columns(self, promises: Iterable[Promise]) -> dict[str, Column]:
+        """The options promised, by name, with all that they offer."""
+        made = (column_of(p.outline.base, p.context, p.taken, p.tier, self.finder) for p in promises)
+        return {column.candidate.id: column for column in made if column is not None}
+
     def _promising(self, found: PriceList, least: float) -> Iterator[list[Promise]]:
         for tier in TIERS:
             offered = _Offered(found, tier, self.finder)
@@ -110,6 +128,7 @@ class _Offered:
         running = {pool: found.memory[pool] + found.hot_beside_cold[pool] for pool in found.units}
         self._hot = {pool: price / found.units[pool] for pool, price in running.items()}
         self._kept = {pool: found.memory[pool] / found.units[pool] for pool in found.units}
+        self._barring = bool(found.barred_keys or found.barred_pairs or found.only)
         self._loose = sum(running.values()) + sum(found.memory.values())
 
     def willing(self, values: tuple[tuple[RoleNeed, float], ...]) -> float:
@@ -123,7 +142,7 @@ class _Offered:
         most, welcome = _NOBODY, 0.0
         for need, best in outline.values:
             share = self._shares.get(need.id)
-            if share is None:
+            if share is None or (self._barring and self._found.bars(need.id, outline.base.served.key)):
                 continue
             value = best * share[0]
             if context is not None:

@@ -39,15 +39,15 @@ class Answer:
 class Exact:
     """One problem under one deadline, and the levels ``held`` so far.
 
-    ``nodes`` bounds the work of one minimum; ``deadline`` is there for emergencies only, since what it cuts off depends
-    on the machine.
+    ``work`` bounds one minimum (see `Relaxation.work`); ``deadline`` is there for emergencies only, since what it cuts
+    off depends on the machine.
     """
 
     index: Indexed
     partial: bool
     deadline: float
     clock: Callable[[], float]
-    nodes: int = 2_000_000_000
+    work: float = NEVER
     held: list[tuple[list[Term], str, float]] = field(default_factory=list)
 
     def minimum(
@@ -64,7 +64,7 @@ class Exact:
         least = max(step - _EXACT, gap * abs(known.cost) if start is not None else 0.0)
         structure = structure_of(self.index, programme)
         tree = Tree(programme, structure, judge.verdict, judge.guess, least, known)
-        outcome = tree.search(self.nodes, lambda: self.clock() > self.deadline)
+        outcome = tree.search(self.work, lambda: self.clock() > self.deadline)
         if outcome.best.found is not None:
             ended = Termination.OPTIMAL if outcome.closed else Termination.FEASIBLE
             return Answer(ended, outcome.best.found, outcome.best.cost, outcome.bound)

@@ -19,12 +19,11 @@ from stackplan.solve.names import Term, serve
 from stackplan.solve.pricing import PriceList, prices, within
 from stackplan.solve.rows import mps_text
 from stackplan.solve.search import start_assignment
+from stackplan.solve.sided import NEVER
 from stackplan.solve.usage import memory_bytes, usage, value
 from stackplan.units import MIB
 
 DEFAULT_SECONDS = 60.0
-_NEAR_NODES = 10  # branch-and-bound nodes of a quick look
-_UNBOUNDED = 2_000_000_000
 _MOST_TIED = 500  # offers among which ties are settled by proof; more cost more than the tie is worth
 _TIED_MIB = 8 / MIB
 _WHOLE = 1.0  # values are whole numbers
@@ -38,11 +37,11 @@ def solve(
     seconds: float = DEFAULT_SECONDS,
     clock: Callable[[], float] = time.monotonic,
     hint: Mapping[str, str] | None = None,
-    nodes: int | None = None,
+    work: float = NEVER,
 ) -> Choice | NoChoice:
     """The best choice, or the minimal conflict that forbids one. ``hint`` is an assignment that fits, to begin from.
 
-    ``nodes`` bounds the work of each level by branch-and-bound nodes, the same on every machine; None leaves it free.
+    ``work`` bounds each level in a way that is the same on every machine (see `Relaxation.work`).
 
     ``partial`` serves as many required needs as can be instead of answering NoChoice. When time runs out the best
     choice known is given with its true bound and ``optimal`` False.
@@ -52,7 +51,7 @@ def solve(
     known = _better(problem, start_assignment(problem), hint)
     reduced = _with_known(undominated(_within_reach(problem, found, known)), problem, known)
     index = indexed(reduced)
-    exact = Exact(index, partial, deadline, clock, nodes=nodes or _UNBOUNDED)
+    exact = Exact(index, partial, deadline, clock, work=work)
     terms = _value_with_requirements(index) if partial else list(value_terms(index))
     answer = exact.minimum(_negated(terms), known, step=_WHOLE)
     if answer.termination is Termination.INFEASIBLE:
@@ -61,17 +60,6 @@ def solve(
         return _unproved(problem, index, answer, known)
     assignment = _settled(exact, found, answer.assignment)
     return _choice(problem, assignment, bound=value(problem, assignment), status="optimal")
-
-
-def best_value(problem: Problem, *, gap: float = 0.002, seconds: float = DEFAULT_SECONDS) -> Choice | None:
-    """A choice of nearly the most value, required needs first; None when time brings none."""
-    index = indexed(problem)
-    exact = Exact(index, True, time.monotonic() + seconds, time.monotonic, nodes=_NEAR_NODES)
-    cost = _negated(_value_with_requirements(index))
-    assignment = exact.minimum(cost, start_assignment(problem), step=_WHOLE, gap=gap).assignment
-    if not assignment:
-        return None
-    return _choice(problem, assignment, bound=value(problem, assignment), status="feasible")
 
 
 def write_model(problem: Problem) -> str:
@@ -135,9 +123,9 @@ def _settled(exact: Exact, found: PriceList | None, assignment: dict[str, str]) 
     the same for the same problem, but a lighter one of the same value may exist.
     """
     index = indexed(_within_reach(exact.index.problem, found, assignment))
-    if exact.nodes < _UNBOUNDED and len(index.offers) > _MOST_TIED:
+    if exact.work < NEVER and len(index.offers) > _MOST_TIED:
         return assignment
-    ties = Exact(index, exact.partial, exact.deadline, exact.clock, nodes=exact.nodes)
+    ties = Exact(index, exact.partial, exact.deadline, exact.clock, work=exact.work)
     values = _value_with_requirements(index) if exact.partial else list(value_terms(index))
     best = assignment
     ties.hold(values, "G", best, -0.5)

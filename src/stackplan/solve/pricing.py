@@ -9,13 +9,14 @@ Wolsey, Integer Programming, 2nd ed. (2020), section 7.6. tests/solve/test_prici
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
 from stackplan.problem import Candidate, Offer, Problem
 from stackplan.solve.formulation import formulate, value_terms
 from stackplan.solve.index import Indexed, alike_needs, indexed
 from stackplan.solve.names import key_row, level_row, need_row, serve, turn_row
+from stackplan.solve.rows import Programme
 from stackplan.solve.simplex import Relaxation
 from stackplan.solve.turns import cold_place, levels_of, warm_place
 
@@ -41,6 +42,14 @@ class PriceList:
     need_count: int
     reward: float
     required: frozenset[str]
+    barred_keys: frozenset[str] = frozenset()
+    barred_pairs: frozenset[tuple[str, str]] = frozenset()
+    only: Mapping[str, str] = field(default_factory=dict)
+    below: Mapping[str, int] = field(default_factory=dict)
+
+    def bars(self, need: str, key: str) -> bool:
+        """Whether the part of the space that these prices are of has no instance of ``key`` serve ``need``."""
+        return key in self.barred_keys or (need, key) in self.barred_pairs or self.only.get(need, key) != key
 
     def profits(self, candidate: Candidate, offers: tuple[Offer, ...]) -> dict[str, float]:
         """For each need, an upper bound of what is gained when the candidate is deployed and serves that need."""
@@ -58,6 +67,8 @@ class PriceList:
     def turn_cost(self, tier: str, group: str, pool: str, need: str, key: str, units: int) -> float:
         """What it costs that ``need`` is served by a WARM or COLD candidate that takes so many units in its turn."""
         place = cold_place(pool) if tier == "cold" else warm_place(group, pool)
+        if units >= self.below.get(place, units + 1):
+            return float("inf")
         if place not in self.places:  # its prices over needs may add up to the pool's
             return 0.0 if tier == "cold" else self.memory[pool] * units / self.need_count
         cost = self.turn.get((place, need), 0.0) * units
@@ -88,17 +99,23 @@ class PriceList:
 
 def prices(problem: Problem, reward: float) -> PriceList | None:
     """Prices of the problem's linear relaxation, in which serving a required need earns ``reward`` on top."""
-    index = indexed(problem)
+    index, programme = priced_programme(problem, reward)
     if not index.offers:
         return None
-    programme = formulate(index, partial=True)
-    programme.cost = {column: -value for column, value in _value_columns(index, reward).items()}
     with Relaxation(programme) as relaxation:
         found = relaxation.solve()
     if found is None:
         return None
     duals = dict(zip((name for name, _, _ in programme.rows), found.prices, strict=True))
-    return _listed(index, -found.objective, duals, reward)
+    return listed(index, -found.objective, duals, reward)
+
+
+def priced_programme(problem: Problem, reward: float) -> tuple[Indexed, Programme]:
+    """The programme whose relaxation makes prices: nobody has to be served, but required needs earn ``reward``."""
+    index = indexed(problem)
+    programme = formulate(index, partial=True)
+    programme.cost = {column: -value for column, value in _value_columns(index, reward).items()}
+    return index, programme
 
 
 def within(problem: Problem, found: PriceList, least: float) -> Problem:
@@ -128,7 +145,7 @@ def _value_columns(index: Indexed, reward: float) -> dict[str, float]:
     return total
 
 
-def _listed(index: Indexed, bound: float, duals: Mapping[str, float], reward: float) -> PriceList:
+def listed(index: Indexed, bound: float, duals: Mapping[str, float], reward: float) -> PriceList:
     """Duals of a minimisation are at most 0 for upper limits; prices are their opposites."""
     problem = index.problem
     pools = list(problem.pools)
@@ -141,6 +158,10 @@ def _listed(index: Indexed, bound: float, duals: Mapping[str, float], reward: fl
     def price(row: str) -> float:
         return max(0.0, -duals.get(row, 0.0))
 
+    def toll(row: str) -> float:
+        """The price of a row that a split may have given a lower limit too: then it may reward."""
+        return -duals.get(row, 0.0)
+
     turn = {
         (place, need): found for place in places for need in index.by_need if (found := price(turn_row(place, need)))
     }
@@ -148,12 +169,12 @@ def _listed(index: Indexed, bound: float, duals: Mapping[str, float], reward: fl
     return PriceList(
         bound=bound,
         units=index.units,
-        need={need.id: price(need_row(first.get(need.id, need.id))) for need in problem.needs},
+        need={need.id: toll(need_row(first.get(need.id, need.id))) for need in problem.needs},
         memory={pool: price(f"{pool} memory") for pool in pools},
         hot_beside_cold={pool: price(f"{pool} memory with a COLD instance") for pool in pools},
         turn=turn,
         levels=levels,
-        key={key: price(key_row(key)) for key in keys},
+        key={key: toll(key_row(key)) for key in keys},
         alike=_alike(index, price),
         apart={
             (need, key): price(f"{key} serves one of {'+'.join(group)}")

@@ -5,8 +5,8 @@ Deterministic and exact in what it claims: every choice it returns fits, judged 
 
 from collections.abc import Mapping
 
-from stackplan.problem import Candidate, Offer, Problem
-from stackplan.solve.usage import Facts, facts_of, pool_bytes, value
+from stackplan.problem import Offer, Problem
+from stackplan.solve.usage import Facts, facts_of, overdrawn, value
 
 _ROUNDS = 6
 
@@ -117,15 +117,7 @@ def _fits(facts: Facts, assignment: dict[str, str]) -> bool:
         chosen = [facts.candidates[assignment[need]].key for need in group if need in assignment]
         if len(set(chosen)) < len(chosen):
             return False
-    used = [facts.candidates[name] for name in set(assignment.values())]
-    if problem.disk_bytes is not None and _disk_bytes(used) > problem.disk_bytes:
-        return False
-    asked = facts.slots_asked(assignment)
-    return all(pool_bytes(problem, used, asked, pool) <= budget for pool, budget in problem.pools.items())
-
-
-def _disk_bytes(used: list[Candidate]) -> int:
-    return sum({name: size for candidate in used for name, size in candidate.files}.values())
+    return not overdrawn(facts, assignment)
 
 
 def _offers(problem: Problem, need: str) -> list[Offer]:

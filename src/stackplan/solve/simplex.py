@@ -19,7 +19,9 @@ SOLVER = "HiGHS (highsbox)"
 Basis = tuple[bytes, bytes]
 
 _OPTIMAL, _INFEASIBLE, _UNBOUNDED_OR_INFEASIBLE, _ABOVE_BOUND, _ITERATIONS = 7, 8, 9, 11, 14
-_BY_COLUMN, _MINIMISE = 1, 1
+_SOLVE_IN_PIVOTS = 20  # taking up a basis costs about as much
+_BY_COLUMN, _MINIMISE, _INTEGER = 1, 1, 1
+_CLOSE = 0.002  # relative gap at which a good point is good enough
 _INFINITY = float("inf")
 _LIBRARY = {"darwin": "libhighs*.dylib", "win32": "*highs*.dll"}.get(sys.platform, "libhighs.so*")
 
@@ -47,9 +49,12 @@ class Relaxation:
         self.rows = len(programme.rows)
         self._library = _library()
         self._model = self._library.Highs_create()
+        self.work = 0
+        """Pivots so far times rows, and a little for each solve: what the time goes with."""
         for name in (b"output_flag", b"log_to_console"):
             self._library.Highs_setBoolOptionValue(self._model, name, 0)
         self._library.Highs_setIntOptionValue(self._model, b"threads", 1)
+        self._of_nothing = Solved(0.0, finished=True, prices=[0.0] * self.rows) if _holds_empty(programme) else None
         self._pass(programme)
 
     def __enter__(self) -> "Relaxation":
@@ -60,12 +65,15 @@ class Relaxation:
 
     def solve(self, *, most_pivots: int | None = None, above: float | None = None) -> Solved | None:
         """The optimum under the present bounds; None when there is none, or when it lies ``above``."""
+        if not self.columns:
+            return self._of_nothing
         self._library.Highs_setIntOptionValue(
             self._model, b"simplex_iteration_limit", 2_147_483_647 if most_pivots is None else most_pivots
         )
         limit = _INFINITY if above is None else above
         self._library.Highs_setDoubleOptionValue(self._model, b"objective_bound", ctypes.c_double(limit))
         self._library.Highs_run(self._model)
+        self.work += self.rows * (_SOLVE_IN_PIVOTS + self._pivots())
         status = self._library.Highs_getModelStatus(self._model)
         if status in {_INFEASIBLE, _UNBOUNDED_OR_INFEASIBLE, _ABOVE_BOUND}:
             return None
@@ -75,6 +83,18 @@ class Relaxation:
         if status != _OPTIMAL:
             raise SimplexError(f"HiGHS ended a relaxation with status {status}")
         return self._solved(objective)
+
+    def whole(self, columns: Iterable[int]) -> Sequence[float] | None:
+        """A good point at which ``columns`` are whole, by HiGHS's heuristics at the root; None when they find none."""
+        chosen = array("i", sorted(columns))
+        kinds = array("i", [_INTEGER] * len(chosen))
+        self._library.Highs_changeColsIntegralityBySet(self._model, len(chosen), _ints(chosen), _ints(kinds))
+        self._library.Highs_setIntOptionValue(self._model, b"mip_max_nodes", 1)
+        self._library.Highs_setDoubleOptionValue(self._model, b"mip_rel_gap", ctypes.c_double(_CLOSE))
+        self._library.Highs_setBoolOptionValue(self._model, b"mip_allow_restart", 0)
+        self._library.Highs_run(self._model)
+        objective = self._library.Highs_getObjectiveValue(self._model)
+        return self._solved(objective).values if abs(objective) < _INFINITY else None
 
     def bound(self, columns: Iterable[int], lower: Sequence[float], upper: Sequence[float]) -> None:
         """Give columns other bounds."""
@@ -109,6 +129,11 @@ class Relaxation:
         rows.extend([1] * (self.rows - len(rows)))
         self._library.Highs_setBasis(self._model, _ints(columns), _ints(rows))
 
+    def _pivots(self) -> int:
+        pivots = ctypes.c_int(0)
+        self._library.Highs_getIntInfoValue(self._model, b"simplex_iteration_count", ctypes.byref(pivots))
+        return max(0, pivots.value)
+
     def _solved(self, objective: float) -> Solved:
         value, reduced = array("d", bytes(8 * self.columns)), array("d", bytes(8 * self.columns))
         activity, prices = array("d", bytes(8 * self.rows)), array("d", bytes(8 * self.rows))
@@ -138,6 +163,12 @@ class Relaxation:
 
 class SimplexError(RuntimeError):
     """HiGHS itself failed: a bug, not a property of the problem."""
+
+
+def _holds_empty(programme: Programme) -> bool:
+    """Whether every row holds with nothing in it."""
+    holds = {"L": lambda right: right >= 0, "G": lambda right: right <= 0, "E": lambda right: right == 0}
+    return all(holds[sense](right) for _, sense, right in programme.rows)
 
 
 def _ints(values: "array[int]") -> Any:

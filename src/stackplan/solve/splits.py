@@ -12,19 +12,33 @@ from dataclasses import dataclass
 from stackplan.solve.index import Indexed
 from stackplan.solve.names import key_row, need_row, run, serve
 from stackplan.solve.rows import Programme
-from stackplan.solve.turns import level_names
+from stackplan.solve.turns import levels_in
 
 _WHOLE = 1e-6  # how far from 0 and 1 a relaxed column still counts as whole
 _OF_A_KIND = 3
 
 
 @dataclass(frozen=True, slots=True)
+class Bars:
+    """What one half of a split forbids, said so that it holds for options that were not there when it was made."""
+
+    keys: tuple[str, ...] = ()
+    pairs: tuple[tuple[str, str], ...] = ()  # need and the key that does not serve it
+    only: tuple[tuple[str, str], ...] = ()  # need and the one key that may serve it
+    below: tuple[tuple[str, int], ...] = ()  # place and the units that nobody who takes a turn there reaches
+
+
+@dataclass(frozen=True, slots=True)
 class Side:
-    """One half of a split: columns that must be 0, columns that must be 1, and rows with a lower limit of 1."""
+    """One half of a split: columns that must be 0, columns that must be 1, and rows with a lower limit of 1.
+
+    ``bars`` tells the same in words; None where words do not tell it.
+    """
 
     zero: tuple[int, ...] = ()
     one: tuple[int, ...] = ()
     at_least_one: tuple[int, ...] = ()
+    bars: Bars | None = None
 
 
 Split = tuple[Side, Side]
@@ -36,7 +50,7 @@ class Structure:
 
     serving: dict[str, tuple[tuple[int, str], ...]]  # need -> (column, key)
     running: dict[str, tuple[int, ...]]  # key -> run columns, lightest first
-    levels: tuple[tuple[int, ...], ...]  # places for turns -> columns, smallest level first
+    levels: tuple[tuple[str, tuple[tuple[int, int], ...]], ...]  # place -> columns and units, smallest level first
     need_rows: dict[str, int]
     key_rows: dict[str, int]
     single: frozenset[str]  # needs that are served once
@@ -60,7 +74,10 @@ def structure_of(index: Indexed, programme: Programme) -> Structure:
             for need, offers in index.by_need.items()
         },
         running={key: tuple(column for _, column in sorted(found)) for key, found in running.items()},
-        levels=tuple(tuple(number[name] for name in names) for names in level_names(programme)),
+        levels=tuple(
+            (place, tuple((number[name], units) for name, units in named))
+            for place, named in levels_in(programme, index)
+        ),
         need_rows={need: rows[need_row(need)] for need in index.by_need},
         key_rows={key: rows[key_row(key)] for key in running if key_row(key) in rows},
         single=frozenset(need for need in index.by_need if need not in index.members),
@@ -90,11 +107,12 @@ def _best(scored: Iterable[Scored]) -> list[Split]:
 
 def _level_splits(structure: Structure, values: Sequence[float]) -> Iterable[Scored]:
     """The place for turns is smaller than a level, or at least as large."""
-    for columns in structure.levels:
-        for position, column in enumerate(columns):
+    for place, levels in structure.levels:
+        columns = tuple(column for column, _ in levels)
+        for position, (column, units) in enumerate(levels):
             if not _is_whole(values[column]):
-                below = Side(zero=columns[position:])
-                yield _evenness(values[column]), (below, Side(one=columns[: position + 1]))
+                below = Side(zero=columns[position:], bars=Bars(below=((place, units),)))
+                yield _evenness(values[column]), (below, Side(one=columns[: position + 1], bars=Bars()))
 
 
 def _key_splits(structure: Structure, values: Sequence[float]) -> Iterable[Scored]:
@@ -103,7 +121,8 @@ def _key_splits(structure: Structure, values: Sequence[float]) -> Iterable[Score
         columns = structure.running[key]
         share = sum(values[column] for column in columns)
         if not _is_whole(share):
-            yield _evenness(share), (Side(zero=columns), Side(at_least_one=(row,)))
+            without = Side(zero=columns, bars=Bars(keys=(key,)))
+            yield _evenness(share), (without, Side(at_least_one=(row,), bars=Bars()))
 
 
 def _need_splits(structure: Structure, values: Sequence[float]) -> Iterable[Scored]:
@@ -116,8 +135,8 @@ def _need_splits(structure: Structure, values: Sequence[float]) -> Iterable[Scor
             if not _is_whole(share):
                 own = tuple(column for column, other in structure.serving[need] if other == key)
                 others = tuple(column for column, other in structure.serving[need] if other != key)
-                yes = Side(zero=others, at_least_one=(structure.need_rows[need],))
-                yield _evenness(share), (Side(zero=own), yes)
+                yes = Side(zero=others, at_least_one=(structure.need_rows[need],), bars=Bars(only=((need, key),)))
+                yield _evenness(share), (Side(zero=own, bars=Bars(pairs=((need, key),))), yes)
 
 
 def _half_splits(structure: Structure, values: Sequence[float]) -> Iterable[Scored]:

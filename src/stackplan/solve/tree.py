@@ -2,7 +2,7 @@
 
 Best bound first, with plunging: of two halves the better one is looked at next, the other one waits in a heap. Splits
 are chosen by trying a few with a limited number of pivots (strong branching); columns whose reduced cost exceeds what
-may still be gained are fixed on the way. Work is bounded by nodes, which no slow machine changes.
+may still be gained are fixed on the way. Work is bounded in pivots, which no slow machine changes.
 """
 
 import heapq
@@ -72,15 +72,13 @@ class Tree(Generic[Found]):
     best: Judged[Found] = field(default_factory=lambda: Judged(NEVER))
     _count: int = 0
 
-    def search(self, most_nodes: int, stop: Callable[[], bool] = lambda: False) -> Outcome[Found]:
-        """Look at so many nodes at most, or until ``stop`` says so."""
+    def search(self, most_work: float, stop: Callable[[], bool] = lambda: False) -> Outcome[Found]:
+        """Search until everything is looked at, or so much work is done, or ``stop`` says so."""
         with Relaxation(self.programme) as relaxation:
             sided = Sided(self.programme, relaxation)
             waiting: list[_Node] = []
             node: _Node | None = _Node(-NEVER, 0, ())
-            for looked in range(most_nodes):
-                if node is None or (looked and stop()):
-                    break
+            while node is not None and relaxation.work < most_work and not (node.number and stop()):
                 better, other = self._halves(sided, node)
                 if other is not None:
                     heapq.heappush(waiting, other)

@@ -65,13 +65,18 @@ def levels_of(units: int) -> tuple[int, ...]:
     return tuple(sorted({units * part // _LEVELS for part in range(1, _LEVELS + 1)} - {0}))
 
 
-def level_names(programme: Programme) -> list[tuple[str, ...]]:
-    """The level columns of a programme, place by place, smallest level first."""
-    places: dict[str, list[str]] = defaultdict(list)
-    for name in programme.columns:
-        if name.startswith("reaches|"):
-            places[name.rpartition("|")[0]].append(name)
-    return [tuple(names) for names in places.values()]
+def levels_in(programme: Programme, index: Indexed) -> list[tuple[str, tuple[tuple[str, int], ...]]]:
+    """The level columns of a programme and their units, place by place, smallest first."""
+    found: list[tuple[str, tuple[tuple[str, int], ...]]] = []
+    for place in programme.columns:
+        if not place.startswith(("slot|", "cold|")):
+            continue
+        pool = place.rpartition("|")[2]
+        levels = levels_of(index.problem.pools[pool] // index.units[pool])
+        named = [(level_column(place, number), units) for number, units in enumerate(levels)]
+        if present := tuple(pair for pair in named if pair[0] in programme.columns):
+            found.append((place, present))
+    return found
 
 
 def _holds_largest(programme: Programme, index: Indexed, name: str, members: list[tuple[Candidate, Take]]) -> None:

@@ -113,6 +113,17 @@ def value(problem: Problem, assignment: Mapping[str, str], facts: Facts | None =
     return total
 
 
+def overdrawn(facts: Facts, assignment: Mapping[str, str]) -> dict[str, int]:
+    """Bytes by which an assignment exceeds the pools that it exceeds; the disk is one of them, by the name "disk"."""
+    problem, asked = facts.problem, facts.slots_asked(assignment)
+    used = [facts.candidates[name] for name in asked]
+    over = {pool: pool_bytes(problem, used, asked, pool) - budget for pool, budget in problem.pools.items()}
+    if problem.disk_bytes is not None:
+        files = {name: size for candidate in used for name, size in candidate.files}
+        over["disk"] = sum(files.values()) - problem.disk_bytes
+    return {pool: size for pool, size in over.items() if size > 0}
+
+
 def pool_bytes(problem: Problem, chosen: Iterable[Candidate], asked: Mapping[str, int], pool: str) -> int:
     """Bytes of one pool at the worst moment: HOT, and beside it the WARM ones in turn or the largest COLD one."""
     hot = kept = cold = 0
