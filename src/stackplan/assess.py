@@ -61,9 +61,10 @@ class HostAssessor:
     rates: HostRates
     measured: "MeasuredSpeed | None" = None
     _pools: dict[str, str] = field(default_factory=dict)
-    _workloads: dict[str, Workload] = field(default_factory=dict)
-    _shapes: dict[str, Workload] = field(default_factory=dict)
-    _speeds: dict[tuple[str, str, object], SpeedEstimate | None] = field(default_factory=dict)
+    _workloads: dict[tuple[int, int, str], Workload] = field(default_factory=dict)
+    _shapes: dict[int, Workload] = field(default_factory=dict)
+    _speeds: dict[tuple[int, int, str, Placement], SpeedEstimate | None] = field(default_factory=dict)
+    _alive: list[object] = field(default_factory=list)  # so that identities, which are quicker than hashes, stay theirs
 
     @classmethod
     def of(cls, host: Host, model: SpeedModel, measured: "MeasuredSpeed | None" = None) -> "HostAssessor":
@@ -141,7 +142,8 @@ class HostAssessor:
     def _derived(self, configuration: Configuration) -> SpeedEstimate | None:
         if configuration.model.architecture is None or _nearest_weights(configuration) is None:
             return None
-        key = (configuration.artifact.id, configuration.kv_type, configuration.placement)
+        batch = configuration.context_tokens if configuration.mode in WHOLE_TEXT_MODES else 0
+        key = (id(self.work(configuration)), batch, configuration.kv_type, configuration.placement)
         if key not in self._speeds:
             self._speeds[key] = self._decode(configuration, KV_DEPTH_TOKENS)
         return self._speeds[key]
@@ -169,16 +171,14 @@ class HostAssessor:
 
     def work(self, configuration: Configuration) -> Workload:
         """What a token touches. KeyError where nobody knows the shape or the weights: `speed` then gives None."""
-        artifact, shape, weights = (
-            configuration.artifact,
-            configuration.model.architecture,
-            _nearest_weights(configuration),
-        )
-        if artifact.id not in self._workloads and shape is not None and weights is not None:
-            first = self._shapes.get(configuration.model.id)
-            self._workloads[artifact.id] = workload(shape, weights, artifact.quantisation, like=first)
-            self._shapes.setdefault(configuration.model.id, self._workloads[artifact.id])
-        return self._workloads[artifact.id]
+        shape, weights = configuration.model.architecture, _nearest_weights(configuration)
+        key = (id(shape), id(weights), configuration.artifact.quantisation)
+        if key not in self._workloads and shape is not None and weights is not None:
+            self._alive += [shape, weights]
+            first = self._shapes.get(id(shape))
+            self._workloads[key] = workload(shape, weights, configuration.artifact.quantisation, like=first)
+            self._shapes.setdefault(id(shape), self._workloads[key])
+        return self._workloads[key]
 
 
 def _alike(one: Device, other: Device) -> bool:

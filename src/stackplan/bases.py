@@ -92,6 +92,7 @@ class BaseFinder:
     _budgets: dict[str, int] = field(default_factory=dict)
     _rooms: dict[Placement, tuple[str, int]] = field(default_factory=dict)
     _positions: dict[str, int] = field(init=False)
+    _cached: dict[tuple[str, str], bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Begin to remember curves."""
@@ -148,7 +149,7 @@ class BaseFinder:
             detail = f"weights alone on {place_name(placement)}"
             self.refusals += [Refusal(n.id, served.model.id, "memory", artifact.id, detail, *short) for n in needs]
             return
-        for kv_type in _kv_types(served, needs, kv_types):
+        for kv_type in _kv_types(needs, kv_types, cached=self._has_cache(served)):
             configuration = _configuration(served, artifact, contexts[0], kv_type, placement)
             speed = self.assess.speed(configuration)
             asking = [need for need in needs if need.kv_type in (None, kv_type)]
@@ -187,6 +188,13 @@ class BaseFinder:
         pool, room = self._room(placement)
         missing = needed - table.prediction_bytes - room
         return (pool, missing) if missing > 0 else None
+
+    def _has_cache(self, served: Served) -> bool:
+        key = (served.model.id, served.mode)
+        if key not in self._cached:
+            shape = served.model.architecture
+            self._cached[key] = served.mode not in WHOLE_TEXT_MODES and shape is not None and shape.has_cache
+        return self._cached[key]
 
     def _room(self, placement: Placement) -> tuple[str, int]:
         """The bytes of all pools that a placement may draw on, and the first of them."""
@@ -265,9 +273,8 @@ def _may_be_at(need: RoleNeed, placement: Placement) -> bool:
     return need.device is None or need.device == place_name(Placement(placement.devices))
 
 
-def _kv_types(served: Served, needs: Sequence[RoleNeed], kv_types: Sequence[str]) -> tuple[str, ...]:
-    shape = served.model.architecture
-    if served.mode in WHOLE_TEXT_MODES or shape is None or not shape.has_cache:
+def _kv_types(needs: Sequence[RoleNeed], kv_types: Sequence[str], *, cached: bool) -> tuple[str, ...]:
+    if not cached:
         return ("f16",)
     pinned = {need.kv_type for need in needs if need.kv_type}
     return tuple(dict.fromkeys((*kv_types, *sorted(pinned))))

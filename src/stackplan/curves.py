@@ -82,14 +82,20 @@ class Curves:
 
     assess: Assess
     _shapes: dict[_Key, Shape] = field(default_factory=dict)
+    _files: dict[_Key, File] = field(default_factory=dict)
     _alive: dict[int, Architecture | None] = field(default_factory=dict)  # so that identities stay theirs
 
     def file(self, configuration: Configuration) -> File:
         """What the configuration's file adds."""
-        if separable(configuration):
-            largest = staged_largest(configuration.artifact, configuration.placement)
-            return File(self.assess.weights(configuration), largest)
-        return NOTHING
+        if not separable(configuration):
+            return NOTHING
+        own, ahead = configuration, configuration.ahead
+        key = (own.artifact.id, own.placement, own.vision, ahead is not None and ahead.draft is None)
+        found = self._files.get(key)
+        if found is None:
+            largest = staged_largest(own.artifact, own.placement)
+            found = self._files[key] = File(self.assess.weights(own), largest)
+        return found
 
     def shape(self, configuration: Configuration, largest: Largest) -> Shape:
         """The shape that the configuration's file fills; it is shared by all that take as much without their files."""

@@ -41,7 +41,7 @@ def decode(
     parts = [(rates.places.get(share.place, rates.cpu), share) for share in shares]
     distinct = distinct_experts(work.expert_share, sequences)
     per_byte = 8 / model.bits_per_weight.get(work.quantisation, model.bits_per_weight["default"])
-    seconds = sum(_seconds(part, share.traffic, sequences, distinct, per_byte) for part, share in parts)
+    seconds = sum([_seconds(part, share.traffic, sequences, distinct, per_byte) for part, share in parts])
     seconds += _sharing_seconds(model, rates, shares) + parts[-1][0].token_seconds
     seconds *= model.families.get(work.family, 1.0) * model.quantisations.get(work.quantisation, 1.0)
     widen = (model.split_range if len(parts) > 1 else 1.0) * (1.0 if work.exact else model.unknown_range)
@@ -50,8 +50,8 @@ def decode(
     prompt = _prompt_rate(model, work, parts, per_byte, serving.micro_batch_tokens)
     return SpeedEstimate(
         decode_tokens_per_second=rate,
-        decode_low=rate * min(part.range_low for part, _ in parts) / widen,
-        decode_high=rate * max(part.range_high for part, _ in parts) * widen,
+        decode_low=rate * min([part.range_low for part, _ in parts]) / widen,
+        decode_high=rate * max([part.range_high for part, _ in parts]) * widen,
         prompt_tokens_per_second=prompt,
         prompt_low=prompt and prompt / model.prompt_range,
         prompt_high=prompt and prompt * model.prompt_range,
