@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 from stackplan.bases import Base, BaseFinder
 from stackplan.effort import QUICK, Effort
-from stackplan.market import Market
+from stackplan.market import TOLERANCE, Market, varied
 from stackplan.options import VALUE_PER_POINT, Column, Deployable, empty_problem
 from stackplan.problem import TIERS, Choice, NoChoice, Problem
-from stackplan.reach import TOLERANCE, is_negligible, most_added, problem_of, within_reach
+from stackplan.reach import is_negligible, most_added, problem_of, within_reach
 from stackplan.seeds import first_columns, lightest_columns
 from stackplan.solve import solve
 from stackplan.solve.lexicographic import requirement_reward
@@ -22,7 +22,8 @@ from stackplan.solve.primal import good_choice
 from stackplan.solve.search import start_assignment
 from stackplan.solve.usage import value
 
-_ROUNDS = 20
+_ROUNDS = 30
+_FULL_ROUNDS = (0, 2)  # in which all options are looked at: prices of the first rounds tell little
 DEFAULT_SECONDS = 120.0
 
 
@@ -66,7 +67,7 @@ def _from_seeds(
     empty = empty_problem(finder.host, finder.needs, finder.rating)
     found = _priced(market, columns, empty, _reward(finder, empty))
     known = None if found is None else _best_known(columns, empty, found)
-    ceiling = float("inf") if found is None else found.bound - found.reward * len(found.required)
+    ceiling = float("inf") if found is None else found.value_bound
     if found is not None and known is not None:
         reach = within_reach(market, columns, empty, found, known, effort)
         columns, ceiling = reach.columns, reach.ceiling
@@ -86,15 +87,19 @@ def _priced(market: Market, columns: dict[str, Column], empty: Problem, reward: 
 
     The bound of the prices given covers what little the columns outside could still add.
     """
-    for _ in range(_ROUNDS):
-        found = prices(problem_of(empty, columns), reward)
+    found: PriceList | None = None
+    for number in range(_ROUNDS):
+        found = prices(problem_of(empty, columns), reward, found)
         if found is None:
             return None
-        promises = market.best(found, TOLERANCE, columns)
+        near, last = number not in _FULL_ROUNDS, number == _ROUNDS - 1
+        promises, whole = market.best(found, columns, near=near and not last)
+        if last or (near and whole and is_negligible(most_added(promises), found)):
+            promises, whole = market.best(found, columns, most=float("inf"))
         missed = most_added(promises)
-        if is_negligible(missed, found):
+        if last or (whole and is_negligible(missed, found)):
             return replace(found, bound=found.bound + missed)
-        columns |= market.columns(market.varied(promises))
+        columns |= market.columns(varied(promises))
     return None
 
 

@@ -4,16 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from stackplan.effort import Effort
-from stackplan.market import Market, Promise
+from stackplan.market import TOLERANCE, Market, Promise, varied
 from stackplan.options import Column
 from stackplan.problem import Problem
 from stackplan.solve.leaves import leaf_prices
 from stackplan.solve.pricing import PriceList
 from stackplan.solve.usage import value
 
-TOLERANCE = 1.0  # thousandths of a utility point: what float prices may be off
 _REFINED = 3  # rounds in which parts of the space get columns that they miss
-_NEGLIGIBLE = 0.0005  # of the bound: further rounds cost more than a slightly wider final circle
+_NEGLIGIBLE = 0.001  # of the bound: further rounds cost more than a slightly wider final circle
 _NEARBY, _WIDER = 0.0005, 4  # of the bound: how far is looked at first, and how much further if that is little
 _NOTHING = float("-inf")
 
@@ -90,7 +89,7 @@ def most_added(promises: Sequence[Promise]) -> float:
 
 def is_negligible(missed: float, found: PriceList) -> bool:
     """Whether so much more value is not worth another round of pricing."""
-    return missed <= _NEGLIGIBLE * abs(found.bound - found.reward * len(found.required))
+    return missed <= _NEGLIGIBLE * abs(found.value_bound)
 
 
 def _leaves(
@@ -99,14 +98,17 @@ def _leaves(
     """Prices of parts of the space; their bounds cover what little the columns outside could still add."""
     for _ in range(_REFINED):
         leaves = leaf_prices(problem_of(empty, columns), found.reward, earned, parts)
-        missing = [market.best(leaf, TOLERANCE, columns) for leaf in leaves]
-        bounded = [replace(leaf, bound=leaf.bound + most_added(p)) for leaf, p in zip(leaves, missing, strict=True)]
+        missing = [market.best(leaf, columns) for leaf in leaves]
+        bounded = [
+            replace(leaf, bound=leaf.bound + most_added(promises))
+            for leaf, (promises, _) in zip(leaves, missing, strict=True)
+        ]
         short = [
-            p
-            for leaf, p in zip(bounded, missing, strict=True)
-            if leaf.bound > earned and not is_negligible(most_added(p), leaf)
+            promises
+            for leaf, (promises, whole) in zip(bounded, missing, strict=True)
+            if not whole or (leaf.bound > earned and not is_negligible(most_added(promises), leaf))
         ]
         if not short:
-            break
-        columns |= market.columns(promise for promises in short for promise in market.varied(promises))
-    return bounded
+            return bounded
+        columns |= market.columns(promise for promises in short for promise in varied(promises))
+    return bounded if all(whole for _, whole in missing) else [found]

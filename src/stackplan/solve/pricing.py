@@ -17,7 +17,7 @@ from stackplan.solve.formulation import formulate, value_terms
 from stackplan.solve.index import Indexed, alike_needs, indexed
 from stackplan.solve.names import key_row, level_row, need_row, serve, turn_row
 from stackplan.solve.rows import Programme
-from stackplan.solve.simplex import Relaxation
+from stackplan.solve.simplex import Ended, Relaxation
 from stackplan.solve.turns import cold_place, levels_of, warm_place
 
 Steps = tuple[tuple[int, ...], tuple[float, ...]]  # levels in units, and what reaching so many of them costs
@@ -46,6 +46,12 @@ class PriceList:
     barred_pairs: frozenset[tuple[str, str]] = frozenset()
     only: Mapping[str, str] = field(default_factory=dict)
     below: Mapping[str, int] = field(default_factory=dict)
+    ended: Ended = field(default_factory=lambda: ({}, {}))
+
+    @property
+    def value_bound(self) -> float:
+        """The bound without the rewards of required needs."""
+        return self.bound - self.reward * len(self.required)
 
     def bars(self, need: str, key: str) -> bool:
         """Whether the part of the space that these prices are of has no instance of ``key`` serve ``need``."""
@@ -97,17 +103,23 @@ class PriceList:
         return profit
 
 
-def prices(problem: Problem, reward: float) -> PriceList | None:
-    """Prices of the problem's linear relaxation, in which serving a required need earns ``reward`` on top."""
+def prices(problem: Problem, reward: float, before: PriceList | None = None) -> PriceList | None:
+    """Prices of the problem's linear relaxation, in which serving a required need earns ``reward`` on top.
+
+    ``before`` are prices of a problem much like it, to begin from.
+    """
     index, programme = priced_programme(problem, reward)
     if not index.offers:
         return None
     with Relaxation(programme) as relaxation:
+        if before is not None:
+            relaxation.begin_near(programme, before.ended)
         found = relaxation.solve()
+        ended = relaxation.ended(programme)
     if found is None:
         return None
     duals = dict(zip((name for name, _, _ in programme.rows), found.prices, strict=True))
-    return listed(index, -found.objective, duals, reward)
+    return replace(listed(index, -found.objective, duals, reward), ended=ended)
 
 
 def priced_programme(problem: Problem, reward: float) -> tuple[Indexed, Programme]:

@@ -17,10 +17,12 @@ from stackplan.solve.rows import Programme
 SOLVER = "HiGHS (highsbox)"
 
 Basis = tuple[bytes, bytes]
+Ended = tuple[Mapping[str, int], Mapping[str, int]]  # states of columns and rows by name
 
 _OPTIMAL, _INFEASIBLE, _UNBOUNDED_OR_INFEASIBLE, _ABOVE_BOUND, _ITERATIONS = 7, 8, 9, 11, 14
 _SOLVE_IN_PIVOTS = 20  # taking up a basis costs about as much
 _BY_COLUMN, _MINIMISE, _INTEGER = 1, 1, 1
+_PRIMAL, _AT_LOWER, _BASIC = 4, 0, 1
 _CLOSE = 0.002  # relative gap at which a good point is good enough
 _INFINITY = float("inf")
 _LIBRARY = {"darwin": "libhighs*.dylib", "win32": "*highs*.dll"}.get(sys.platform, "libhighs.so*")
@@ -127,6 +129,21 @@ class Relaxation:
         """Begin the next solve from a basis; rows added since are basic."""
         columns, rows = array("i", basis[0]), array("i", basis[1])
         rows.extend([1] * (self.rows - len(rows)))
+        self._library.Highs_setBasis(self._model, _ints(columns), _ints(rows))
+
+    def ended(self, programme: Programme) -> Ended:
+        """Where the last solve ended, by names."""
+        columns, rows = self.basis()
+        names = (name for name, _, _ in programme.rows)
+        return dict(zip(programme.columns, array("i", columns), strict=True)), dict(
+            zip(names, array("i", rows), strict=True)
+        )
+
+    def begin_near(self, programme: Programme, ended: Ended) -> None:
+        """Begin the next solve where one of a programme much like this ended: its basis fits but for new columns."""
+        columns = array("i", [ended[0].get(name, _AT_LOWER) for name in programme.columns])
+        rows = array("i", [ended[1].get(name, _BASIC) for name, _, _ in programme.rows])
+        self._library.Highs_setIntOptionValue(self._model, b"simplex_strategy", _PRIMAL)
         self._library.Highs_setBasis(self._model, _ints(columns), _ints(rows))
 
     def _pivots(self) -> int:
