@@ -29,7 +29,8 @@ RANKS = {
         afterwards calibration_store catalog_sizes curves detect device_profile diff dominated download drift judgement_yaml profile_yaml proposers rating reasons running
         bases catalog_build judgement_index profile verify
         bench catalog_index options
-        deployed granted market
+        deployed granted offered
+        market
         reach seeds
         choose saving
         assemble
@@ -72,7 +73,10 @@ SHARED = {
         "record", "registry", "selection", "site", "status", "supervisor", "supervisord_client", "units", "waiting",
     },
     "views": {"bars", "colour", "host", "table"},
-    "cli": {"__init__", "deployment", "estimate_draft", "estimate_request", "estimate_source", "fetching", "measuring", "present", "terminal", "world"},
+    "cli": {
+        "__init__", "deployment", "estimate_draft", "estimate_request", "estimate_source", "fetching", "measuring",
+        "present", "terminal", "world",
+    },
 }  # fmt: skip
 ENGINES = {"llama_cpp", "ollama", "text_embeddings", "vllm", "whisper"}
 ENGINE_INSIDE_ANOTHER = {("ollama", "llama_cpp")}  # Ollama runs llama.cpp
@@ -83,8 +87,8 @@ SPEAKING = {"rich", "typer"}
 PURE = {
     "afterwards", "alone", "architecture", "assemble", "assess", "bases", "calibration", "catalog", "choose",
     "configuration", "contexts", "counterfactual", "curves", "deployed", "diff", "dominated", "effort", "eligibility",
-    "estimate", "explain", "fallbacks", "fixes", "granted", "hardware", "measurement", "needs", "market", "options",
-    "pipeline", "placements", "plan", "problem", "proposers", "quality", "quantisation", "rating", "reasons",
+    "estimate", "explain", "fallbacks", "fixes", "granted", "hardware", "market", "measurement", "needs", "offered",
+    "options", "pipeline", "placements", "plan", "problem", "proposers", "quality", "quantisation", "rating", "reasons",
     "reach", "remote", "runtime", "saving", "seeds", "serving", "traded", "utility", "utility_terms", "whatif",
 }  # fmt: skip
 ASKING_A_PROGRAM = {"estimate.oracle"}  # runs llama.cpp's own estimator beside ours; no plan comes through it

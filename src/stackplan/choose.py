@@ -18,11 +18,11 @@ from stackplan.seeds import first_columns, lightest_columns
 from stackplan.solve import solve
 from stackplan.solve.lexicographic import requirement_reward
 from stackplan.solve.pricing import PriceList, prices
-from stackplan.solve.primal import good_choice
-from stackplan.solve.search import start_assignment
+from stackplan.solve.primal import first_choice, good_choice, quick_choice
 from stackplan.solve.usage import value
 
 _ROUNDS = 30
+_CLOSE = 0.01  # of the bound: a first choice that near needs no costlier search
 _FULL_ROUNDS = (0, 2)  # in which all options are looked at: prices of the first rounds tell little
 DEFAULT_SECONDS = 120.0
 
@@ -67,15 +67,19 @@ def _from_seeds(
     empty = empty_problem(finder.host, finder.needs, finder.rating)
     found = _priced(market, columns, empty, _reward(finder, empty))
     known = None if found is None else _best_known(columns, empty, found)
-    ceiling = float("inf") if found is None else found.value_bound
-    if found is not None and known is not None:
-        reach = within_reach(market, columns, empty, found, known, effort)
-        columns, ceiling = reach.columns, reach.ceiling
-    problem = problem_of(empty, columns)
-    answer = solve(problem, partial=partial, seconds=seconds, hint=known, work=effort.work)
-    if isinstance(answer, Choice) and found is not None:
-        answer = _bounded(answer, ceiling)
-    return answer, problem, columns
+    if found is None or known is None:
+        problem = problem_of(empty, columns)
+        answer = solve(problem, partial=partial, seconds=seconds, hint=known, work=effort.work)
+        ceiling = float("inf") if found is None else found.value_bound
+        return _bounded(answer, ceiling), problem, columns
+    for stage in (QUICK, effort) if effort.work > QUICK.work else (effort,):
+        reach = within_reach(market, columns, empty, found, known, stage)
+        problem = problem_of(empty, reach.columns)
+        answer = _bounded(solve(problem, partial=partial, seconds=seconds, hint=known, work=stage.work), reach.ceiling)
+        if isinstance(answer, NoChoice) or answer.optimal:
+            break
+        known, columns = answer.assignment, {**columns, **reach.columns}
+    return answer, problem, reach.columns
 
 
 def _by_name(columns: Iterable[Column]) -> dict[str, Column]:
@@ -107,14 +111,19 @@ def _best_known(columns: dict[str, Column], empty: Problem, found: PriceList) ->
     """The best choice found quickly among the columns that made the prices."""
     whole = problem_of(empty, columns)
     required = {need.id for need in empty.needs if need.required}
-    tried = [start_assignment(whole), good_choice(whole, found)]
-    fitting = [known for known in tried if known is not None and required <= known.keys()]
-    return max(fitting, key=lambda known: value(whole, known), default=None)
+    best: Mapping[str, str] | None = None
+    for search in (first_choice, quick_choice, good_choice):
+        tried = search(whole, found)
+        if tried is not None and required <= tried.keys():
+            best = max((one for one in (best, tried) if one is not None), key=lambda one: value(whole, one))
+        if best is not None and value(whole, best) >= (1.0 - _CLOSE) * found.value_bound:
+            break
+    return best
 
 
-def _bounded(choice: Choice, ceiling: float) -> Choice:
+def _bounded(choice: Choice | NoChoice, ceiling: float) -> Choice | NoChoice:
     """The choice with a bound that covers what was left out."""
-    if ceiling + TOLERANCE <= choice.value:
+    if isinstance(choice, NoChoice) or ceiling + TOLERANCE <= choice.value:
         return choice
     bound = max(choice.bound, int(ceiling + TOLERANCE))
     return replace(choice, bound=bound, optimal=False, status="feasible")

@@ -21,7 +21,7 @@ TOLERANCE = 1.0  # thousandths of a utility point: what float prices may be off
 _LOOKED_AT = 250  # outlines of which options are worked out in one round
 _ADDED = 150  # options added in one round
 _OF_A_MODEL = 6
-_SLACK = 0.02  # of the bound: how far from gaining an outline is still near
+_SLACK = 0.01  # of the bound: how far from gaining an outline is still near
 
 
 Hopeful = tuple[float, Offered, Outline]  # what options of the outline may gain at most in the tier

@@ -11,7 +11,7 @@ from stackplan.solve.leaves import leaf_prices
 from stackplan.solve.pricing import PriceList
 from stackplan.solve.usage import value
 
-_REFINED = 3  # rounds in which parts of the space get columns that they miss
+_REFINED = 5  # rounds in which parts of the space get columns that they miss
 _NEGLIGIBLE = 0.001  # of the bound: further rounds cost more than a slightly wider final circle
 _NEARBY, _WIDER = 0.0005, 4  # of the bound: how far is looked at first, and how much further if that is little
 _NOTHING = float("-inf")
@@ -111,4 +111,5 @@ def _leaves(
         if not short:
             return bounded
         columns |= market.columns(promise for promises in short for promise in varied(promises))
-    return bounded if all(whole for _, whole in missing) else [found]
+    better = all(whole for _, whole in missing) and all(leaf.bound <= found.bound for leaf in bounded)
+    return bounded if better else [found]

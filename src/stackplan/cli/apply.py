@@ -30,6 +30,7 @@ def apply(
     commercial: options.CommercialOption = False,
     partial: options.PartialOption = False,
     idle: options.IdleOption = False,
+    prove: options.ProveOption = False,
     no_measurements: options.NoMeasurementsOption = False,
     out: Annotated[Path, typer.Option("--out", help="The folder to write; replaced whole or not at all.")] = Path(
         "deploy"

@@ -35,6 +35,7 @@ def explain(
     commercial: options.CommercialOption = False,
     partial: options.PartialOption = False,
     idle: options.IdleOption = False,
+    prove: options.ProveOption = False,
     no_measurements: options.NoMeasurementsOption = False,
     count: Annotated[int, typer.Option("--runners-up", min=0, max=50, help="How many other models to try.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print the explanation as JSON.")] = False,

@@ -28,6 +28,7 @@ def plan(
     commercial: options.CommercialOption = False,
     partial: options.PartialOption = False,
     idle: options.IdleOption = False,
+    prove: options.ProveOption = False,
     no_measurements: options.NoMeasurementsOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
     write_model: Annotated[Path | None, typer.Option(help="Write the problem as MPS for any other solver.")] = None,

@@ -39,6 +39,7 @@ def whatif(
     commercial: options.CommercialOption = False,
     partial: options.PartialOption = False,
     idle: options.IdleOption = False,
+    prove: options.ProveOption = False,
     no_measurements: options.NoMeasurementsOption = False,
     vram: VramOption = None,
     ram: RamOption = None,

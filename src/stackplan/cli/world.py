@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from stackplan.cli.measuring import kept_measurements
+from stackplan.effort import QUICK, THOROUGH
 from stackplan.errors import UserError
 from stackplan.hardware import Basis, Host, Reservation
 from stackplan.pipeline import World
@@ -38,6 +39,7 @@ PartialOption = Annotated[bool, typer.Option("--partial", help="Serve what can b
 NoMeasurementsOption = Annotated[
     bool, typer.Option("--no-measurements", help="Plan with derived speeds only, whatever was measured.")
 ]
+ProveOption = Annotated[bool, typer.Option("--prove", help="Search up to two minutes for the best plan and its proof.")]
 IdleOption = Annotated[bool, typer.Option("--idle", help="Plan as if no other program held memory of this machine.")]
 
 
@@ -62,6 +64,7 @@ class Asked:
     commercial: bool = False
     partial: bool = False
     idle: bool = False
+    prove: bool = False
     no_measurements: bool = False
 
 
@@ -98,6 +101,7 @@ def read_world(asked: Asked) -> World:
         runtime=machine.runtime,
         fallbacks=machine.fallbacks,
         measurements=() if asked.no_measurements else kept_measurements(),
+        effort=THOROUGH if asked.prove else QUICK,
     )
 
 

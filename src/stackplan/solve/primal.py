@@ -1,20 +1,40 @@
-"""A good choice soon: HiGHS's own heuristics on the core of a problem, then moves on the whole of it."""
+"""A good choice soon: by moves, by a short search among the likeliest, or by HiGHS's own heuristics, cheapest first."""
 
+import time
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 
 from stackplan.problem import Candidate, Offer, Problem
+from stackplan.solve.exact import Exact
 from stackplan.solve.formulation import formulate, value_terms
 from stackplan.solve.index import Indexed, indexed
 from stackplan.solve.names import serve
 from stackplan.solve.pricing import PriceList
-from stackplan.solve.search import fits, improved
+from stackplan.solve.search import fits, improved, start_assignment
+from stackplan.solve.sided import NEVER
 from stackplan.solve.simplex import Relaxation
 
 _CORE = 160  # candidates: more took longer and found little better (measured 2026-11 on stacks of 6 to 16 needs)
 _LIGHT_GROUPS = 60
+_QUICK_WORK = 2_000_000  # see `Relaxation.work`
 _SPARED = 32768  # one part of a budget in so many is left free, more than what the solver's tolerance lets through
+
+
+def first_choice(problem: Problem, _: PriceList) -> dict[str, str] | None:
+    """An assignment that fits, by moves from a greedy one."""
+    return start_assignment(problem)
+
+
+def quick_choice(problem: Problem, found: PriceList) -> dict[str, str] | None:
+    """The best assignment that a short search finds among the candidates of most profit."""
+    index = indexed(_core(problem, found))
+    if not index.offers:
+        return None
+    exact = Exact(index, False, NEVER, time.monotonic, work=_QUICK_WORK)
+    cost = {column: -value for column, value in value_terms(index)}
+    assignment = exact.minimum(cost, step=1.0).assignment
+    return improved(problem, assignment) if assignment else None
 
 
 def good_choice(problem: Problem, found: PriceList) -> dict[str, str] | None:
