@@ -70,14 +70,11 @@ class Market:
         outlines that were close to gaining when all were looked at last. Names decide between equals.
         """
         hopeful = sorted(self._hopeful(found, near), key=lambda one: -one[0])
-        chosen = _varied(hopeful) if len(hopeful) > most else hopeful
-        promises: list[Promise] = []
-        for _, offered, outline in chosen:
-            some = self._promises(outline, offered, TOLERANCE)
-            ordered = sorted(some, key=lambda promise: (-promise.gain, promise.context))
-            promises += next(([promise] for promise in ordered if promise.name not in known), [])
-        ordered = sorted(promises, key=lambda promise: (-promise.gain, promise.name))
-        return ordered, len(chosen) == len(hopeful)
+        likely = _varied(hopeful) if len(hopeful) > most else hopeful
+        promises = self._fresh(likely, known)
+        if not promises and len(likely) < len(hopeful):
+            likely, promises = hopeful, self._fresh(hopeful, known)
+        return sorted(promises, key=lambda promise: (-promise.gain, promise.name)), len(likely) == len(hopeful)
 
     def all(self, found: PriceList, least: float) -> Iterator[Promise]:
         """Every option that may gain more than ``least``."""
@@ -89,6 +86,15 @@ class Market:
         """The options promised, by name, with all that they offer."""
         made = (column_of(p.outline.base, p.context, p.taken, p.tier, self.finder) for p in promises)
         return {column.candidate.id: column for column in made if column is not None}
+
+    def _fresh(self, hopeful: Sequence[Hopeful], known: Container[str]) -> list[Promise]:
+        """Of each outline the option not known that may gain most."""
+        promises: list[Promise] = []
+        for _, offered, outline in hopeful:
+            some = self._promises(outline, offered, TOLERANCE)
+            ordered = sorted(some, key=lambda promise: (-promise.gain, promise.context))
+            promises += next(([promise] for promise in ordered if promise.name not in known), [])
+        return promises
 
     def _hopeful(self, found: PriceList, near: bool) -> Iterator[Hopeful]:
         """Outlines that may gain, with how much at most."""
