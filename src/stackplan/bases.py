@@ -39,6 +39,7 @@ class Served:
     artifacts: tuple[Artifact, ...]
     needs: tuple[RoleNeed, ...]
     backends: tuple[str, ...] = ()
+    spreads: bool = True
 
     @property
     def key(self) -> str:
@@ -123,7 +124,8 @@ class BaseFinder:
                 yield from filter(undominated.admits, self._at(served, artifact, place, thrifty))
 
     def _reached(self, served: Served, places: tuple[Placement, ...]) -> tuple[Placement, ...]:
-        return tuple(place for place in places if runs_at(self.host, place, served.backends))
+        most = len(self.host.devices) if served.spreads else 1
+        return tuple(p for p in places if len(p.devices) <= most and runs_at(self.host, p, served.backends))
 
     def curve(self, base: Base) -> list[tuple[int, Taken]]:
         """What the base takes at each context that fits its place alone, ascending."""

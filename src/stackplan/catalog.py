@@ -152,7 +152,8 @@ class Engine:
     ``images`` maps a backend to a pinned image, ``health_check`` is a command that exists in it. ``accelerations`` are
     the ways to propose tokens that stackplan can tell it: "draft" (a second model), "mtp" (a prediction head).
     ``prompt_cache_bytes`` and ``context_checkpoints`` (per slot) are what it saves of prompts in host memory unless
-    told otherwise; 0 where it saves nothing, or cannot be told.
+    told otherwise; 0 where it saves nothing, or cannot be told. ``spreads_over_devices`` says that one model may lie on
+    several cards.
     """
 
     id: str
@@ -170,6 +171,7 @@ class Engine:
     accelerations: tuple[str, ...] = ()
     prompt_cache_bytes: int = 0
     context_checkpoints: int = 0
+    spreads_over_devices: bool = True
 
 
 @dataclass(frozen=True, slots=True)

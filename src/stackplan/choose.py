@@ -70,8 +70,7 @@ def _from_seeds(
     if found is None or known is None:
         problem = problem_of(empty, columns)
         answer = solve(problem, partial=partial, seconds=seconds, hint=known, work=effort.work)
-        ceiling = float("inf") if found is None else found.value_bound
-        return _bounded(answer, ceiling), problem, columns
+        return answer if found is None else _bounded(answer, found.value_bound), problem, columns
     for stage in (QUICK, effort) if effort.work > QUICK.work else (effort,):
         reach = within_reach(market, columns, empty, found, known, stage)
         problem = problem_of(empty, reach.columns)

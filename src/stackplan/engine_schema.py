@@ -21,6 +21,7 @@ class EngineRecord(Record):
     health_check: list[Text] = Field(default_factory=list)
     start_period_seconds: Annotated[int, Field(ge=0, le=3600)] = 60
     reads_split_files: bool = True
+    spreads_over_devices: bool = True
     accelerations: list[Literal["draft", "mtp"]] = Field(default_factory=list)
     prompt_cache_bytes: Count = 0
     context_checkpoints: Count = 0

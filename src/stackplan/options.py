@@ -104,8 +104,9 @@ def _served(
     for (engine_id, mode, vision), artifacts in files.items():
         group_needs = tuple(takers[(engine_id, mode, vision)].values())
         if not vision or any(IMAGE in need.role.inputs for need in group_needs):
-            backends = catalog.engine(engine_id).backends
-            yield Served(model, engine_id, mode, vision, tuple(artifacts.values()), group_needs, backends)
+            engine, own = catalog.engine(engine_id), tuple(artifacts.values())
+            spreads = engine.spreads_over_devices
+            yield Served(model, engine_id, mode, vision, own, group_needs, engine.backends, spreads)
 
 
 def _without_twins(artifacts: Iterable[Artifact]) -> Iterator[Artifact]:

@@ -168,7 +168,8 @@ def _faster_place(planned: Planned, one: _Running) -> Base | None:
     now = one.base.speed
     for base in planned.space.bases:
         alike = base.served.key == one.base.served.key and base.artifact.id == one.base.artifact.id
-        if alike and base.kv_type == one.base.kv_type and base.is_whole and not base.placement.is_cpu:
+        elsewhere = base.is_whole and not base.placement.is_cpu and base.placement != one.base.placement
+        if alike and base.kv_type == one.base.kv_type and elsewhere:
             faster = base.speed and now and base.speed.decode_tokens_per_second > now.decode_tokens_per_second
             if faster and base.served.vision == one.base.served.vision:
                 return base

@@ -49,3 +49,13 @@ def test_no_plan_puts_an_engine_on_a_device_that_it_cannot_use() -> None:
     result = _planned_with("radeon-780m", "vllm", "tei", "speaches")
     instances = result.plan.instances if result.plan else ()
     assert [one for one in instances if one.placement.devices] == []
+
+
+@pytest.mark.parametrize(
+    ("engine", "spreads"), [("llama.cpp", True), ("vllm", True), ("tei", False), ("speaches", False)]
+)
+def test_only_engines_that_can_lay_a_model_over_several_cards_are_offered_them(engine: str, spreads: bool) -> None:
+    result = _planned_with("2x rtx-3090", engine)
+    bases = [base for base in result.space.bases if base.served.engine == engine]
+    assert bases
+    assert any(len(base.placement.devices) > 1 for base in bases) == spreads
