@@ -2,16 +2,19 @@
 
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from stackplan import __version__
 from stackplan.cli import VERBS
+from stackplan.cli.world import Asked, asked_from, same_asked_of
 
 ROOT = Path(__file__).resolve().parents[1]
 Done = subprocess.CompletedProcess[str]
@@ -136,7 +139,24 @@ def test_a_plan_on_a_pipe_has_no_colour_and_names_the_next_step(stackplan) -> No
     done = stackplan("plan", "cpu-only")
     assert done.returncode == 0
     assert "\x1b" not in done.stdout
-    assert "Next: stackplan apply cpu-only" in done.stdout
+    assert done.stdout.endswith("Next: stackplan apply cpu-only\n")
+
+
+def test_the_next_step_asks_for_the_plan_that_was_shown() -> None:
+    given = {"profile": "2x rtx-3090", "settings": ["worker.context=16k", "code.tier=hot"], "ram": "128GiB"}
+    asked = asked_from({**given, "forbid": None, "no_measurements": True, "commercial": False, "as_json": False})
+    command = same_asked_of("apply", asked)
+    assert command == (
+        "stackplan apply '2x rtx-3090' --set worker.context=16k --set code.tier=hot --ram 128GiB --no-measurements"
+    )
+
+
+def test_every_option_of_a_planning_verb_returns_in_the_next_step_as_that_verb_reads_it() -> None:
+    known = runpy.run_path(str(ROOT / "scripts" / "cli_reference.py"))["help_text"](("apply",))
+    full = Asked(**{each.name: True if each.default is False else ("x",) for each in fields(Asked)[1:]})
+    options = [word for word in same_asked_of("apply", full).split() if word.startswith("--")]
+    assert len(options) == len(fields(Asked)) - 1
+    assert [option for option in options if f" {option} " not in known] == []
 
 
 def test_terminals_without_block_letters_get_ascii(stackplan) -> None:

@@ -1,5 +1,6 @@
 """``stackplan apply``: plan, and write everything needed to run the stack."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -106,5 +107,5 @@ def _lock(plan: Plan, out: Path) -> "Lock":
 
 
 def _next(out: Path) -> str:
-    where = "" if out == Path("deploy") else f" --plan {out / 'plan.json'}"
+    where = "" if out == Path("deploy") else f" --plan {shlex.quote(str(out / 'plan.json'))}"
     return f"stackplan download --tier hot{where}"

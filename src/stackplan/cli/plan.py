@@ -35,13 +35,15 @@ def plan(
 ) -> None:
     """Find the best stack for a machine and say why; writes nothing else."""
     started = time.monotonic()
-    planned = plan_world(options.read_world(options.asked_from(locals())))
+    asked = options.asked_from(locals())
+    planned = plan_world(options.read_world(asked))
     if write_model is not None:
         _write_model(write_model, planned.chosen.problem)
     if planned.plan is None:
         refuse(planned, as_json=as_json)
         raise typer.Exit(ExitCode.NO_PLAN)
-    typer.echo(plan_to_json(planned.plan), nl=False) if as_json else present(planned)
+    next_step = options.same_asked_of("apply", asked)
+    typer.echo(plan_to_json(planned.plan), nl=False) if as_json else present(planned, next_step=next_step)
     print(f"planned in {time.monotonic() - started:.2f} s", file=sys.stderr)
 
 

@@ -21,21 +21,24 @@ def present(planned: Planned, *, next_step: str | None = None) -> None:
     from stackplan.views.traded import traded_text  # noqa: PLC0415
 
     assert planned.plan is not None  # noqa: S101
-    present_plan(planned.plan, next_step=next_step)
-    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    width = shutil.get_terminal_size((100, 24)).columns
-    if traded := traded_text(traded_away(planned), colour=colour, width=width):
-        typer.echo("\n" + traded)
+    colour, width = _terminal()
+    traded = traded_text(traded_away(planned), colour=colour, width=width)
+    present_plan(planned.plan, next_step=next_step, traded=traded)
 
 
-def present_plan(plan: Plan, *, next_step: str | None = None) -> None:
-    """Print a plan for people."""
+def present_plan(plan: Plan, *, next_step: str | None = None, traded: str = "") -> None:
+    """Print a plan for people; ``traded`` is what it trades away, as text."""
     from stackplan.views.plan import plan_text  # noqa: PLC0415
 
-    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    width = shutil.get_terminal_size((100, 24)).columns
+    colour, width = _terminal()
     ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
-    typer.echo(plan_text(plan, colour=colour, width=width, ascii_only=ascii_only, next_step=next_step))
+    text = plan_text(plan, colour=colour, width=width, ascii_only=ascii_only, next_step=next_step, traded=traded)
+    typer.echo(text)
+
+
+def _terminal() -> tuple[bool, int]:
+    """Whether stdout takes colours, and how many columns there are."""
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ, shutil.get_terminal_size((100, 24)).columns
 
 
 def refuse(planned: Planned, *, as_json: bool) -> None:

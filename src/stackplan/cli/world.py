@@ -1,6 +1,7 @@
 """What every verb that plans reads first: profile or machine, stack, policy, catalog; and what the user sets on top."""
 
 import json
+import shlex
 import sys
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -236,3 +237,18 @@ def asked_from(values: dict[str, Any]) -> Asked:
     known = {field.name for field in fields(Asked)}
     given: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items() if n in known}
     return Asked(**{name: value for name, value in given.items() if value is not None})
+
+
+def same_asked_of(verb: str, asked: Asked) -> str:
+    """The command that asks another verb for the same plan, quoted for a shell: what is left out would plan another."""
+    words = ["stackplan", verb, *([asked.profile] if asked.profile is not None else [])]
+    for field in fields(Asked)[1:]:
+        option = "--set" if field.name == "settings" else f"--{field.name.replace('_', '-')}"
+        value = getattr(asked, field.name)
+        if value is True:
+            words.append(option)
+        elif value not in (None, False):
+            words += [
+                word for each in (value if isinstance(value, tuple) else (value,)) for word in (option, str(each))
+            ]
+    return shlex.join(words)
