@@ -1,13 +1,10 @@
-"""The speed constants as a mapping, from a JSON index when the YAML is unchanged (reading YAML costs 30 ms)."""
+"""The speed constants as a mapping, from an index when the YAML is unchanged (reading YAML costs 30 ms)."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stackplan.bundled import cache_folder
-from stackplan.deploy import write_file
+from stackplan.content_index import ContentIndex, source_content
 from stackplan.errors import UserError
 
 _FILE = "speed.yaml"
@@ -18,14 +15,7 @@ def load_speed(folders: Sequence[Path], cache: Path | None = None) -> Mapping[st
     path = next((folder / _FILE for folder in folders if (folder / _FILE).is_file()), None)
     if path is None:
         raise UserError(f"no {_FILE} found", hint="name a folder that holds it with --catalog", slug="no-catalog")
-    content = path.read_bytes()
-    place = (cache or cache_folder()) / f"speed-{hashlib.sha256(content).hexdigest()[:24]}.json"
-    try:
-        known: Mapping[str, Any] = json.loads(place.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        known = _read(path)
-        write_file(place, json.dumps(known, sort_keys=True), best_effort=True)
-    return known
+    return _INDEX.get(lambda: (source_content(path),), lambda: _read(path), cache)
 
 
 def _read(path: Path) -> Mapping[str, Any]:
@@ -33,3 +23,18 @@ def _read(path: Path) -> Mapping[str, Any]:
 
     found: Mapping[str, Any] = read_yaml(path).data
     return found
+
+
+def _encode(constants: Mapping[str, Any]) -> Any:
+    return constants
+
+
+def _decode(data: Any) -> Mapping[str, Any]:
+    if not isinstance(data, dict):
+        raise TypeError("the speed constants are a mapping")
+    return data
+
+
+_INDEX = ContentIndex(
+    name="speed", made_by=("speed_index.py", "strict_yaml.py"), encode=_encode, decode=_decode, kept=4
+)

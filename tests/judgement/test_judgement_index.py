@@ -1,4 +1,4 @@
-"""The index of the tables says what the files say, and is never trusted when it is damaged or old."""
+"""The index of the tables says what the files say; tests/test_content_index.py has what all indexes share."""
 
 import shutil
 import subprocess
@@ -21,12 +21,6 @@ def tables(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_warm_start_gives_what_the_cold_one_gave(tables: Path, tmp_path: Path) -> None:
-    cold = load_judgement([tables], tmp_path / "cache")
-    assert list((tmp_path / "cache").glob("judgement-*.json"))
-    assert load_judgement([tables], tmp_path / "cache") == cold
-
-
 def test_a_changed_file_is_read_anew(tables: Path, tmp_path: Path) -> None:
     before = load_judgement([tables], tmp_path / "cache")
     path = tables / "presets.yaml"
@@ -35,20 +29,6 @@ def test_a_changed_file_is_read_anew(tables: Path, tmp_path: Path) -> None:
     )
     after = load_judgement([tables], tmp_path / "cache")
     assert (before.presets["quality"].speed_weight, after.presets["quality"].speed_weight) == (0.15, 0.2)
-
-
-@pytest.mark.parametrize("damage", [b"", b"nonsense", b"{}"])
-def test_a_damaged_index_is_not_believed(tables: Path, tmp_path: Path, damage: bytes) -> None:
-    whole = load_judgement([tables], tmp_path / "cache")
-    (index,) = (tmp_path / "cache").glob("judgement-*.json")
-    head = index.read_bytes().partition(b"\n")[0]
-    index.write_bytes(head + b"\n" + damage)
-    assert load_judgement([tables], tmp_path / "cache") == whole
-
-
-def test_a_cache_that_cannot_be_written_is_done_without(tables: Path, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way", encoding="utf-8")
-    assert load_judgement([tables], tmp_path / "file" / "cache").presets
 
 
 def test_the_users_own_table_goes_before_the_bundled_one(tables: Path, tmp_path: Path) -> None:
