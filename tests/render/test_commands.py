@@ -159,3 +159,18 @@ def test_pin_asks_docker_for_the_files_of_this_host_and_leaves_nothing_when_it_f
     assert done.returncode == 1
     assert "error[pin-failed]: docker compose could not pin: failed to resolve digest" in done.stderr
     assert not (deploy / "compose.pinned.yaml").exists()
+
+
+def test_pin_says_that_docker_lacks_its_compose(tmp_path: Path) -> None:
+    environment = clean_environment(DOCKER_CONFIG=str(tmp_path / "empty"), HOME=str(tmp_path))
+    if shutil.which("docker") is None:
+        pytest.skip("no docker program here")
+    version = ["docker", "compose", "version"]
+    if subprocess.run(version, capture_output=True, check=False, env=environment).returncode == 0:
+        pytest.skip("docker has its compose for every user here")
+    (tmp_path / "compose.yaml").write_text("services: {}\n", encoding="utf-8")
+    command = [sys.executable, "-m", "stackplan", "pin", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 1
+    assert "error[no-docker]: this docker has no `docker compose`" in done.stderr
+    assert "hint: install" in done.stderr

@@ -92,6 +92,11 @@ def test_without_a_plan_it_says_so(tmp_path: Path) -> None:
     assert "error[no-plan-file]" in done.stderr
 
 
+def test_the_plan_is_named_as_for_the_other_verbs_too(folder: Path) -> None:
+    done = verify(folder / "elsewhere", "--plan", str(folder / "deploy/plan.json"))
+    assert "error[nothing-answers]" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "slug"), [(("--tier", "lukewarm"), "unknown-tier"), (("--timeout", "0"), ""), (("--limit", "nan"), "")]
 )

@@ -32,6 +32,9 @@ def pin(
     command = [docker, "compose", *words, "--profile", "*", "config", "--no-interpolate", "--lock-image-digests"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode != 0:
+        if subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode != 0:
+            hint = "install its plugin for Compose, 2.39 or newer"
+            raise UserError("this docker has no `docker compose`", hint=hint, slug="no-docker")
         reason = (done.stderr.strip().splitlines() or ["it gave no reason"])[-1]
         hint = "check that Docker runs and reaches the registries"
         raise UserError(f"docker compose could not pin: {reason}", hint=hint, slug="pin-failed")

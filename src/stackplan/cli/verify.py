@@ -20,7 +20,9 @@ _TIERS = {"hot": {"hot"}, "warm": {"hot", "warm"}, "all": {"hot", "warm", "cold"
 
 
 def verify(
-    out: Annotated[Path, typer.Option("--out", help="The folder that `stackplan apply` wrote.")] = Path("deploy"),
+    saved: Annotated[
+        Path, typer.Option("--plan", "--out", help="A plan that `stackplan apply` saved, or its folder.")
+    ] = Path("deploy/plan.json"),
     tier: Annotated[
         str | None, typer.Option("--tier", help="What must run: hot, warm (and hot), all; default: what `up` started.")
     ] = None,
@@ -43,10 +45,11 @@ def verify(
     from stackplan.verify.run import can_be_asked, observe  # noqa: PLC0415
     from stackplan.views.verify import report, verify_json, verify_text  # noqa: PLC0415
 
-    plan, site = deployed(out / "plan.json", None)
+    path = saved / "plan.json" if saved.is_dir() else saved
+    plan, site = deployed(path, None)
     check_names(plan)
     started, with_gateway = _started(plan, site, tier)
-    door = _door(plan, out) if with_gateway and not no_gateway else None
+    door = _door(plan, path.parent) if with_gateway and not no_gateway else None
     seen = observe(plan, _means(plan, timeout, limit), door, exercise=exercise)
     if not can_be_asked(seen):
         raise UserError("nothing of this plan answers", hint="start it: stackplan up", slug="nothing-answers")

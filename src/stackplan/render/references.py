@@ -48,4 +48,4 @@ def _once(kind: str, names: Iterable[str]) -> set[str]:
 
 
 def _broken(message: str) -> UserError:
-    return UserError(message, hint="write the plan again with `stackplan plan`", slug="plan-broken")
+    return UserError(message, hint="write the plan again: stackplan apply", slug="plan-broken")
