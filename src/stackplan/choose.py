@@ -122,7 +122,7 @@ def _best_known(columns: dict[str, Column], empty: Problem, found: PriceList) ->
 
 def _bounded(choice: Choice | NoChoice, ceiling: float) -> Choice | NoChoice:
     """The choice with a bound that covers what was left out."""
-    if isinstance(choice, NoChoice) or ceiling + TOLERANCE <= choice.value:
+    if isinstance(choice, NoChoice) or ceiling + TOLERANCE < choice.value + 1:  # values are whole numbers
         return choice
     bound = max(choice.bound, int(ceiling + TOLERANCE))
     return replace(choice, bound=bound, optimal=False, status="feasible")

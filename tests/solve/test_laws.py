@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from stackplan.problem import Choice, Need, NoChoice, Problem
+from stackplan.problem import Candidate, Choice, Need, NoChoice, Offer, Problem, Take
 from stackplan.solve import solve
 from tests.solve.worlds import GIB, breach, larger_world, random_world
 
@@ -21,6 +21,32 @@ def levels(answer: Choice | NoChoice) -> tuple[object, ...]:
 
 def value_of(answer: Choice | NoChoice) -> float:
     return answer.value if isinstance(answer, Choice) else float("-inf")
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_search_that_is_cut_short_still_tells_a_true_bound(seed: int) -> None:
+    world = random_world(seed)
+    best, hasty = solve(world), solve(world, work=1.0)
+    if isinstance(hasty, Choice):
+        assert isinstance(best, Choice)
+        assert hasty.value <= best.value <= hasty.bound
+
+
+def test_needs_that_are_alike_count_one_by_one_in_a_bound() -> None:
+    """Three embedders of one pool earn three times what one of them earns."""
+    names = ("a-1", "a-2", "a-3")
+    world = Problem(
+        needs=tuple(Need(name, False) for name in names),
+        pools={"ram": 10 * GIB},
+        candidates=tuple(Candidate(f"m{n}", f"m{n}", "hot", (Take("ram", n * GIB),)) for n in range(1, 6)),
+        offers=tuple(Offer(name, f"m{n}", 1000 * n) for name in names for n in range(1, 6)),
+        distinct=(names,),
+    )
+    best, hasty = solve(world), solve(world, work=1.0)
+    assert isinstance(best, Choice)
+    assert isinstance(hasty, Choice)
+    assert best.value == 10_000
+    assert hasty.bound >= best.value
 
 
 @pytest.mark.parametrize("seed", WORLDS)

@@ -18,7 +18,9 @@ def check(
         "deploy/plan.json"
     ),
     catalog: Annotated[Path | None, typer.Option("--catalog", help="A catalog to use before the others.")] = None,
-    host: Annotated[Path | None, typer.Option("--host", help="A machine's JSON in place of this machine.")] = None,
+    host: Annotated[
+        Path | None, typer.Option("--host", help="A machine's JSON or recording in place of this one.")
+    ] = None,
     no_host: Annotated[bool, typer.Option("--no-host", help="Leave the machine out, as on a build server.")] = False,
     upstream: Annotated[bool, typer.Option("--upstream", help="Ask the hub what changed since it was locked.")] = False,
     max_age: Annotated[int, typer.Option("--max-age", min=1, help="Days until a record of the catalog is old.")] = 365,

@@ -10,7 +10,6 @@ from stackplan.download.obstacle import Patience
 from stackplan.download.places import Places, check_safe, models_folder
 from stackplan.download.wanted import Pull
 from stackplan.errors import UserError
-from stackplan.hardware import Host
 from stackplan.lock import LOCK_NAME, Lock, LockedArtifact, lock_text, locked, read_lock
 from stackplan.plan import Plan
 
@@ -211,16 +210,3 @@ def is_up(plan: Plan) -> bool:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return True
     return False
-
-
-def described_host(path: Path) -> Host:
-    """The machine that `stackplan detect --json` described. Raises `UserError`."""
-    import json  # noqa: PLC0415
-
-    from stackplan.host_json import host_from_json  # noqa: PLC0415
-
-    try:
-        return host_from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, RecursionError) as error:
-        hint = "write one with: stackplan detect --json > machine.json"
-        raise UserError(f"{path} is not a machine's JSON: {error}", hint=hint, slug="bad-host") from error

@@ -24,7 +24,7 @@ SecondsOption = Annotated[float, typer.Option("--seconds", min=1, max=3600, help
 ReloadOption = Annotated[
     bool, typer.Option("--reload", help="Have Ollama or llama.cpp's router load models anew, to time it.")
 ]
-HostOption = Annotated[Path | None, typer.Option("--host", help="A machine's JSON in place of this machine.")]
+HostOption = Annotated[Path | None, typer.Option("--host", help="A machine's JSON or recording in place of this one.")]
 _FILE = "measurements.sqlite3"
 SAVED_PLAN = Path("deploy/plan.json")
 
@@ -80,7 +80,7 @@ def kept_measurements() -> "tuple[Measurement, ...]":
 
 def this_host(described: Path | None) -> "Host":
     """The machine at hand, or the one that a file describes."""
-    from stackplan.cli.deployment import described_host  # noqa: PLC0415
+    from stackplan.cli.described import described_host  # noqa: PLC0415
     from stackplan.detect import detect_host  # noqa: PLC0415
 
     return described_host(described) if described else detect_host()

@@ -1,6 +1,5 @@
 """What every verb that plans reads first: profile or machine, stack, policy, catalog; and what the user sets on top."""
 
-import json
 import shlex
 import sys
 from dataclasses import dataclass, fields, replace
@@ -9,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from stackplan.cli.described import described_host
 from stackplan.cli.measuring import kept_measurements
 from stackplan.effort import QUICK, THOROUGH
 from stackplan.errors import UserError
@@ -42,10 +42,6 @@ NoMeasurementsOption = Annotated[
 ]
 ProveOption = Annotated[bool, typer.Option("--prove", help="Search up to two minutes for the best plan and its proof.")]
 IdleOption = Annotated[bool, typer.Option("--idle", help="Plan as if no other program held memory of this machine.")]
-
-
-_GZIP = b"\x1f\x8b"
-_LONGEST_HOST = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,25 +112,9 @@ def _machine(asked: Asked) -> Profile:
         return load_profile(asked.profile, ram_bytes=ram)
     if ram is not None:
         raise UserError("--ram is for a declared machine", hint="name a profile or device too", slug="bad-options")
-    host = _described(asked.host) if asked.host else _detected()
+    host = described_host(asked.host) if asked.host else _detected()
     host = _idle(host) if asked.idle else host
     return Profile("", host, "everyday", Policy())
-
-
-def _described(path: Path) -> Host:
-    from stackplan.host_json import host_from_json  # noqa: PLC0415
-
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(_LONGEST_HOST)
-        if content.startswith(_GZIP):
-            from stackplan.detect import replay_host  # noqa: PLC0415
-
-            return replay_host(path)
-        return host_from_json(json.loads(content))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        hint = "write one with: stackplan detect --json > machine.json"
-        raise UserError(f"{path} is not a machine's JSON: {error}", hint=hint, slug="bad-host") from error
 
 
 def _detected() -> Host:

@@ -157,7 +157,10 @@ def _unproved(problem: Problem, index: Indexed, answer: Answer, start: Mapping[s
     if not known:
         return NoChoice(("time",))
     best = max(known, key=lambda assignment: value(problem, assignment))
-    ceiling = sum(max((offer.value for offer in offers), default=0) for offers in index.by_need.values())
+    ceiling = sum(
+        len(index.members.get(need, (need,))) * max((offer.value for offer in offers), default=0)
+        for need, offers in index.by_need.items()
+    )
     bound = min(ceiling, int(-answer.bound)) if answer.bound > float("-inf") else ceiling
     return _choice(problem, best, bound=bound, status="feasible")
 
