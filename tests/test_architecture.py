@@ -74,8 +74,8 @@ SHARED = {
     },
     "views": {"bars", "colour", "host", "table"},
     "cli": {
-        "__init__", "deployment", "estimate_draft", "estimate_request", "estimate_source", "fetching", "measuring",
-        "present", "terminal", "world",
+        "__init__", "deployment", "described", "estimate_draft", "estimate_request", "estimate_source", "fetching",
+        "measuring", "present", "terminal", "world",
     },
 }  # fmt: skip
 ENGINES = {"llama_cpp", "ollama", "text_embeddings", "vllm", "whisper"}

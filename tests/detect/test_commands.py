@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from stackplan.cli import run
+from stackplan.cli.described import described_host
+from stackplan.cli.measuring import this_host
 from stackplan.cli.world import Asked, read_world, say_how_this_machine_differs
 from stackplan.detect import replay_host
+from stackplan.host_json import host_to_json
 from stackplan.profile import load_profile
 from stackplan.views.host import host_text
 from tests.detect.recorded import write_probe
@@ -154,3 +157,10 @@ def test_a_plan_for_another_machine_says_so_when_it_is_applied(capsys: pytest.Ca
     assert told.count("\n") == 1
     say_how_this_machine_differs(Asked(), other)
     assert capsys.readouterr().err == ""
+
+
+def test_a_recording_stands_for_the_machine_wherever_one_may_be_described(probe: Path, tmp_path: Path) -> None:
+    described = tmp_path / "machine.json"
+    described.write_text(json.dumps(host_to_json(replay_host(probe))))
+    assert described_host(probe) == described_host(described) == this_host(probe) == replay_host(probe)
+    assert read_world(Asked(host=probe)).host == replay_host(probe)

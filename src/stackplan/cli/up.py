@@ -27,7 +27,7 @@ def up(
 ) -> None:
     """Start the planned servers under a kept supervisor and wait until they answer.
 
-    A program that crashes is started again, five times at most. Keys come from the environment,
+    A program that crashes is started again, within bounds (docs/running.md). Keys come from the environment,
     ~/.config/stackplan/gateway.env or .env beside the plan. LLAMA_SERVER, LITELLM and the like name programs.
     """
     from stackplan.bundled import config_folder  # noqa: PLC0415
