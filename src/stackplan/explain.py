@@ -121,10 +121,13 @@ def _other_files(planned: Planned, need: RoleNeed, instance: Instance) -> Iterat
     place = next((n for n, one in enumerate(files) if one.base.artifact.id == instance.artifact), None)
     if place is None:
         return
-    for one in (*files[place + 1 : place + 2], *reversed(files[max(0, place - 1) : place])):
+    near = [*files[place + 1 : place + 2], *reversed(files[max(0, place - 1) : place])]
+    called = Counter(one.base.artifact.quantisation for one in (files[place], *near))
+    for one in near:
         artifact = one.base.artifact
         force = Force(need.id, model=instance.model, artifact=artifact.id)
-        yield Rival("quantisation", f"{instance.model} {artifact.quantisation}", force, one.points)
+        which = f" ({artifact.id})" if called[artifact.quantisation] > 1 else ""
+        yield Rival("quantisation", f"{instance.model} {artifact.quantisation}{which}", force, one.points)
 
 
 def _wishes(need: RoleNeed, served: ServedRole, instance: Instance) -> Iterator[Rival]:

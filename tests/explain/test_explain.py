@@ -77,6 +77,19 @@ def test_an_explanation_reads_as_its_snapshot(planned: Planned) -> None:
     assert sum(term["points"] for term in terms["terms"]) == pytest.approx(terms["utility"])
 
 
+def test_files_of_one_quantisation_are_told_apart_by_their_names() -> None:
+    asked = world("worker.model=fern-8b")
+    models = tuple(
+        replace(m, artifacts=tuple(replace(file, quantisation="Q6_K") for file in m.artifacts))
+        for m in asked.catalog.models
+    )
+    alike = plan_world(replace(asked, catalog=replace(asked.catalog, models=models)))
+    told = [rival.label for rival in rivals(alike, need(alike, "worker")) if rival.kind == "quantisation"]
+    assert told
+    assert all(label.startswith("fern-8b Q6_K (meadow/fern-8b-gguf:") for label in told)
+    assert len(told) == len(set(told))
+
+
 def test_nearest_misses_are_models_without_any_option_and_say_the_bytes() -> None:
     small = plan_world(world("worker.quant=F16", "worker.context=64k"))
     told = refused(small, need(small, "worker"))

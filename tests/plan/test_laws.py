@@ -97,7 +97,7 @@ SURROUNDINGS = {
 }
 
 
-@pytest.mark.parametrize(("profile", "stack"), [("apple-m4-max-64gb", "agents"), ("cpu-only", "agents")])
+@pytest.mark.parametrize(("profile", "stack"), [("apple-m4-max-64gb", "agents"), ("rtx-4060-ti-16gb", "research")])
 def test_processes_hash_seeds_and_locales_do_not_show_in_a_plan(profile: str, stack: str) -> None:
     told = {name: _planned_elsewhere(profile, stack, more) for name, more in SURROUNDINGS.items()}
     assert len(set(told.values())) == 1, {name: len(text) for name, text in told.items()}

@@ -53,7 +53,7 @@ class Structure:
     levels: tuple[tuple[str, tuple[tuple[int, int], ...]], ...]  # place -> columns and units, smallest level first
     need_rows: dict[str, int]
     key_rows: dict[str, int]
-    single: frozenset[str]  # needs that are served once
+    single: tuple[str, ...]  # needs that are served once
 
     @property
     def serve_columns(self) -> Iterable[int]:
@@ -80,7 +80,7 @@ def structure_of(index: Indexed, programme: Programme) -> Structure:
         ),
         need_rows={need: rows[need_row(need)] for need in index.by_need},
         key_rows={key: rows[key_row(key)] for key in running if key_row(key) in rows},
-        single=frozenset(need for need in index.by_need if need not in index.members),
+        single=tuple(need for need in index.by_need if need not in index.members),
     )
 
 
