@@ -44,6 +44,7 @@ bench: $(DEV_STAMP)
 
 docs: $(DEV_STAMP)
 	$(BIN)/python scripts/cli_reference.py
+	$(BIN)/python scripts/readme_example.py
 
 lock: $(DEV_STAMP)
 	scripts/lock

@@ -12,6 +12,7 @@ from stackplan.cli import VERBS
 from stackplan.errors import ExitCode
 
 ROOT = Path(__file__).resolve().parents[1]
+EXAMPLE = runpy.run_path(str(ROOT / "scripts" / "readme_example.py"))
 REFERENCE = runpy.run_path(str(ROOT / "scripts" / "cli_reference.py"))
 ERRORS = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -70,6 +71,11 @@ def test_every_exit_code_is_explained(code: ExitCode) -> None:
 def test_the_readme_begins_with_the_two_commands() -> None:
     commands = re.findall(r"^(?:\$ )?(make \w+)", README, re.MULTILINE)
     assert commands[:2] == ["make apply", "make test"]
+
+
+def test_the_readme_shows_the_plan_that_the_program_makes() -> None:
+    assert "$ stackplan plan " in README
+    assert EXAMPLE["renewed"](README) == README, "run `make docs`"
 
 
 @pytest.mark.parametrize(
