@@ -10,6 +10,7 @@ from tests.solve.worlds import breach
 from stackplan.assess import HostAssessor
 from stackplan.bases import BaseFinder
 from stackplan.choose import choose
+from stackplan.effort import QUICK, THOROUGH, Effort
 from stackplan.hardware import Host, Pool
 from stackplan.needs import needs_of
 from stackplan.options import columns_of, empty_problem, served_models
@@ -71,7 +72,7 @@ def _scaled(pool: Pool, share: float) -> Pool:
     return replace(pool, capacity_bytes=int(pool.capacity_bytes * share))
 
 
-def found_and_whole(world: World):
+def found_and_whole(world: World, effort: Effort):
     """What `choose` finds, and the problem of every option there is."""
     needs = needs_of(world.request.stack, world.catalog)
     rating = Rating(world.request.policy, world.judgement.quality, world.judgement.quantisation)
@@ -82,7 +83,7 @@ def found_and_whole(world: World):
         base for one in served_models(needs, world.catalog, world.request.policy, []) for base in finder.bases(one)
     ]
     columns = [column for base in bases for column in columns_of(base, finder)]
-    return choose(finder, bases), _problem(empty_problem(world.host, needs, rating), columns)
+    return choose(finder, bases, effort=effort), _problem(empty_problem(world.host, needs, rating), columns)
 
 
 def _problem(empty: Problem, columns) -> Problem:
@@ -93,9 +94,9 @@ def _problem(empty: Problem, columns) -> Problem:
     )
 
 
-def compare(seed: int) -> str:
+def compare(seed: int, effort: Effort = QUICK) -> str:
     """Judge the choice of a small world by solving its whole space; "proved", "unproved" or "none"."""
-    chosen, whole = found_and_whole(small_world(seed))
+    chosen, whole = found_and_whole(small_world(seed), effort)
     expected = solve(whole, seconds=300)
     if isinstance(expected, NoChoice):
         assert isinstance(chosen.answer, NoChoice)
@@ -117,6 +118,17 @@ def compare(seed: int) -> str:
 @pytest.mark.parametrize("seed", [1, 4, 7, 12, 16, 19])
 def test_the_choice_is_that_of_the_whole_space(seed: int) -> None:
     assert compare(seed) in {"proved", "none"}
+
+
+@pytest.mark.parametrize("seed", [4, 12, 19])
+def test_so_it_is_when_the_space_is_looked_at_in_parts(seed: int) -> None:
+    assert compare(seed, THOROUGH) in {"proved", "none"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [*range(60, 72)])
+def test_more_worlds_in_parts(seed: int) -> None:
+    assert compare(seed, THOROUGH) in {"proved", "unproved", "none"}
 
 
 @pytest.mark.exhaustive

@@ -65,7 +65,16 @@ def up(call: Call, *words: str, **more: str) -> subprocess.CompletedProcess[str]
 def test_weights_that_are_missing_are_named(call: Call, tmp_path: Path) -> None:
     (file,) = (tmp_path / "models").rglob("*.gguf")
     file.unlink()
-    assert "stackplan download --tier hot" in refused(up(call), "no-weights")
+    assert "stackplan download --tier hot`" in refused(up(call), "no-weights")
+
+
+def test_a_hint_means_the_folder_that_was_named(call: Call, tmp_path: Path) -> None:
+    (file,) = (tmp_path / "models").rglob("*.gguf")
+    file.unlink()
+    other = tmp_path / "another one"
+    (tmp_path / "deploy").rename(other)
+    told = refused(up(call, "--plan", str(other / "plan.json")), "no-weights")
+    assert f"run `stackplan download --tier hot --plan '{other}/plan.json'`" in told
 
 
 def test_a_program_that_is_missing_is_named(call: Call) -> None:
