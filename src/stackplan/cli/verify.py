@@ -52,7 +52,8 @@ def verify(
     door = _door(plan, path.parent) if with_gateway and not no_gateway else None
     seen = observe(plan, _means(plan, timeout, limit), door, exercise=exercise)
     if not can_be_asked(seen):
-        raise UserError("nothing of this plan answers", hint="start it: stackplan up", slug="nothing-answers")
+        hint = f"start it: stackplan up{site.option}"
+        raise UserError("nothing of this plan answers", hint=hint, slug="nothing-answers")
     told = report(plan, compare(plan, seen, started), seen)
     typer.echo(verify_json(told) if as_json else verify_text(plan, told.findings))
     if told.verdict is Verdict.BREACH or (strict and told.verdict is Verdict.UNKNOWN):

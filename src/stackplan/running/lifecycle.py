@@ -124,7 +124,9 @@ def _supervisor_name(site: Site, wish: Wish, before: Record | None) -> str:
         if wish.supervisor == "native" and before.supervisor in NATIVE:
             return before.supervisor
         raise UserError(
-            f"this deployment runs with {before.supervisor}", hint="run `stackplan down` first", slug="runs-otherwise"
+            f"this deployment runs with {before.supervisor}",
+            hint=f"run `stackplan down{site.option}` first",
+            slug="runs-otherwise",
         )
     return name
 
@@ -184,6 +186,6 @@ def _not_healthy(boss: Supervisor, site: Site, unit: Unit, state: State, passed:
     detail = f" ({state.detail})" if state.detail else ""
     return UserError(
         f"{unit.id} {what} after {passed:.0f} s{detail}",
-        hint=f"read {site.log(unit.id)}; `stackplan status` shows what runs, `stackplan down` stops it",
+        hint=f"read {site.log(unit.id)}; `stackplan status{site.option}` shows what runs, `down` stops it",
         slug="not-healthy",
     )

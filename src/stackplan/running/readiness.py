@@ -38,7 +38,7 @@ def check_files(plan: Plan, unit: Unit, site: Site, *, native: bool) -> None:
     if native and missing:
         raise UserError(
             f"{unit.id} needs {missing}, which was not rendered",
-            hint="run `stackplan render --target llama.cpp,litellm`",
+            hint=f"run `stackplan render --target llama.cpp,litellm{site.option}`",
             slug="not-rendered",
         )
     weights = [path for name in unit.instances if unit.engine == LLAMA_CPP for path in _weights(plan, name)]
@@ -47,7 +47,7 @@ def check_files(plan: Plan, unit: Unit, site: Site, *, native: bool) -> None:
         what = f"{_in(site, absent[0])}{more}" if absent[0] else "weights"
         raise UserError(
             f"{unit.id} needs {what}, not downloaded yet",
-            hint=f"run `stackplan download --tier {unit.tier}`",
+            hint=f"run `stackplan download --tier {unit.tier}{site.option}`",
             slug="no-weights",
         )
 

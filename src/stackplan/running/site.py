@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shlex
 import stat
 import tempfile
 from collections.abc import Mapping
@@ -32,6 +33,12 @@ class Site:
     def work(self) -> Path:
         """Where processes start: it holds ``models``, a link, because rendered paths begin with it."""
         return self.state / "work"
+
+    @property
+    def option(self) -> str:
+        """What a command needs to mean this folder, with a blank before it; "" for the one that it means anyway."""
+        usual = Path("deploy").absolute().resolve()
+        return "" if self.folder == usual else f" --plan {shlex.quote(str(self.folder / 'plan.json'))}"
 
     def log(self, unit: str) -> Path:
         """The log of one unit."""
