@@ -4,10 +4,9 @@ Columns: ``serve|need|candidate`` (binary), ``run|candidate``, ``slot|group|pool
 ``file|name``, ``alike|a|b|lineage``. Only ``serve`` needs to be binary: ``run`` is pressed to the largest of its
 ``serve`` by cost, never beyond. A candidate with one offer runs when that is taken, and needs no column of its own.
 
-Budgets are written in whole units of about 1/32768 of the budget, demands rounded down and budgets up. A solver's
-tolerance (1e-6 of a row's scale) then never decides what fits: HiGHS was seen to cut off the true optimum when a row
-was violated by two bytes, within its tolerance before presolve and outside after. The rounding only admits more; what
-exceeds a budget in exact integers is cut off by `cover_row` afterwards.
+Budgets are written in whole units of about 1/4194304 of the budget, demands rounded down and budgets up. A solver's
+tolerance then never decides what fits: HiGHS was seen to cut off the true optimum when a row was violated by two bytes.
+The rounding only admits more; what exceeds a budget in exact integers is cut off afterwards (`exact`).
 
 Memory of one pool (DESIGN.md section 4): HOT candidates add up; WARM ones take turns within their swap group, so a
 group takes its largest member (the two largest where the engine overlaps them); kept bytes of WARM ones add up; the
