@@ -18,7 +18,7 @@ from stackplan.seeds import first_columns, lightest_columns
 from stackplan.solve import solve
 from stackplan.solve.lexicographic import requirement_reward
 from stackplan.solve.pricing import PriceList, prices
-from stackplan.solve.primal import first_choice, good_choice, quick_choice
+from stackplan.solve.primal import first_choice, fresh_choice, good_choice, quick_choice
 from stackplan.solve.usage import value
 
 _ROUNDS = 30
@@ -111,8 +111,8 @@ def _best_known(columns: dict[str, Column], empty: Problem, found: PriceList) ->
     whole = problem_of(empty, columns)
     required = {need.id for need in empty.needs if need.required}
     best: Mapping[str, str] | None = None
-    for search in (first_choice, quick_choice, good_choice):
-        tried = search(whole, found)
+    for search in (first_choice, quick_choice, fresh_choice, good_choice):
+        tried = search(whole, found, best)
         if tried is not None and required <= tried.keys():
             best = max((one for one in (best, tried) if one is not None), key=lambda one: value(whole, one))
         if best is not None and value(whole, best) >= (1.0 - _CLOSE) * found.value_bound:

@@ -42,6 +42,7 @@ class Offered:
         self._kept = {pool: found.memory[pool] / found.units[pool] for pool in found.units}
         self._barring = bool(found.barred_keys or found.barred_pairs or found.only)
         self._ruling = any(found.apart.values()) or any(found.alike.values())
+        self._budgets = {pool.id: pool.budget_bytes for pool in finder.host.pools}
         self._loose = sum(running.values()) + sum(found.memory.values())
 
     def willing(self, values: tuple[tuple[RoleNeed, float], ...]) -> float:
@@ -52,7 +53,7 @@ class Offered:
 
     def gain(self, outline: Outline, amounts: Amounts, context: int | None) -> float:
         """What an option may gain at most; with no ``context``, any option of the outline."""
-        most, welcome, shares = _NOBODY, 0.0, self._shares
+        most, welcome, shares = _NOBODY, list[tuple[float, int]](), self._shares
         for need, best in outline.values:
             share = shares.get(need.id)
             if share is None or (self._barring and self._found.bars(need.id, outline.key)):
@@ -66,10 +67,29 @@ class Offered:
             if part > most or part > 0.0:
                 part -= self._serving(outline, need, amounts)
                 if part > 0.0:
-                    welcome += part
+                    welcome.append((part, need.slots))
                 most = max(most, part)
         key = self._found.key.get(outline.key, 0.0)
-        return welcome + min(0.0, most) - key - self._running(amounts)  # -inf when no need may be in this tier
+        together = self._together(welcome, amounts) if len(welcome) > 1 else sum([part for part, _ in welcome])
+        return together + min(0.0, most) - key - self._running(amounts)  # -inf when no need may be in this tier
+
+    def _together(self, welcome: list[tuple[float, int]], amounts: Amounts) -> float:
+        """What those who would gain may gain together: no more than have their slots beside the weights."""
+        total, asked = sum([part for part, _ in welcome]), sum([slots for _, slots in welcome])
+        room = float(asked)
+        for pool, fixed, per_slot, kept in amounts:
+            if per_slot and (left := (self._budgets[pool] - fixed - kept) / per_slot) < room:
+                room = left
+        if room >= asked:
+            return total
+        gained = 0.0
+        for part, slots in sorted(welcome, key=lambda one: -one[0] / one[1]):
+            share = min(1.0, room / slots)
+            gained += part * share
+            room -= slots
+            if room <= 0.0:
+                break
+        return gained
 
     def _ruled(self, outline: Outline, need: RoleNeed) -> float:
         """What rules between needs take off."""

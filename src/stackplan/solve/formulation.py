@@ -16,7 +16,7 @@ largest COLD one must fit beside HOT when the WARM ones are out.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from stackplan.problem import Problem
+from stackplan.problem import TIERS, Offer, Problem, Take
 from stackplan.solve.index import Indexed, unit_of
 from stackplan.solve.names import Term, candidate_terms, file_column, key_row, need_row, run, serve, users
 from stackplan.solve.rows import Programme
@@ -40,6 +40,7 @@ def formulate(index: Indexed, *, partial: bool = False, files: bool = False) -> 
     _distinct_rows(programme, index)
     for pool, budget in index.problem.pools.items():
         _pool_rows(programme, index, pool, budget)
+        _alone_rows(programme, index, pool, budget)
     if files or _disk_may_bind(index):
         _disk_rows(programme, index)
     _diversity_rows(programme, index)
@@ -115,6 +116,26 @@ def _pool_rows(programme: Programme, index: Indexed, pool: str, budget: int) -> 
     programme.row(f"{pool} memory", [*hot, *kept, *slots], "L", _ceiling(budget, unit))
     if cold := cold_column(programme, index, pool):
         programme.row(f"{pool} memory with a COLD instance", [*hot, (cold, 1.0)], "L", _ceiling(budget, unit))
+
+
+def _alone_rows(programme: Programme, index: Indexed, pool: str, budget: int) -> None:
+    """A candidate fits alone with the slots of whom it serves: part of it must not serve as if all of it fitted."""
+    limit = _ceiling(budget, index.units[pool])
+    for tier in TIERS:
+        for candidate, take in users(index, pool, tier):
+            own = index.by_candidate[candidate.id]
+            if len(own) > 1 and sum(_slots(index, take, offer) for offer in own) > limit - _fixed(index, take):
+                slots = [(serve(offer), float(_slots(index, take, offer))) for offer in own]
+                terms = [*slots, (run(index, candidate.id), _fixed(index, take) - limit)]
+                programme.row(f"{candidate.id} fits {pool} alone", terms, "L", 0.0)
+
+
+def _fixed(index: Indexed, take: Take) -> float:
+    return float(take.fixed_bytes // index.units[take.pool] + take.kept_bytes // index.units[take.pool])
+
+
+def _slots(index: Indexed, take: Take, offer: Offer) -> int:
+    return take.per_slot_bytes * offer.slots // index.units[take.pool]
 
 
 def _loaded_terms(index: Indexed, pool: str, tier: str) -> Iterator[Term]:

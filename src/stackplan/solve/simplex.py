@@ -22,6 +22,7 @@ Ended = tuple[Mapping[str, int], Mapping[str, int]]  # states of columns and row
 _OPTIMAL, _INFEASIBLE, _UNBOUNDED_OR_INFEASIBLE, _ABOVE_BOUND, _ITERATIONS = 7, 8, 9, 11, 14
 _SOLVE_IN_PIVOTS = 20  # taking up a basis costs about as much
 _BY_COLUMN, _MINIMISE, _INTEGER = 1, 1, 1
+_FEASIBLE = 2
 _PRIMAL, _AT_LOWER, _BASIC = 4, 0, 1
 _CLOSE = 0.002  # relative gap at which a good point is good enough
 _INFINITY = float("inf")
@@ -86,17 +87,25 @@ class Relaxation:
             raise SimplexError(f"HiGHS ended a relaxation with status {status}")
         return self._solved(objective)
 
-    def whole(self, columns: Iterable[int]) -> Sequence[float] | None:
-        """A good point at which ``columns`` are whole, by HiGHS's heuristics at the root; None when they find none."""
+    def whole(self, columns: Iterable[int], start: Mapping[int, float]) -> Sequence[float] | None:
+        """A good point at which ``columns`` are whole, by HiGHS's heuristics at the root; None when they find none.
+
+        ``start`` is a feasible one to begin from, by its columns above 0; empty when none is known.
+        """
         chosen = array("i", sorted(columns))
         kinds = array("i", [_INTEGER] * len(chosen))
         self._library.Highs_changeColsIntegralityBySet(self._model, len(chosen), _ints(chosen), _ints(kinds))
         self._library.Highs_setIntOptionValue(self._model, b"mip_max_nodes", 1)
         self._library.Highs_setDoubleOptionValue(self._model, b"mip_rel_gap", ctypes.c_double(_CLOSE))
         self._library.Highs_setBoolOptionValue(self._model, b"mip_allow_restart", 0)
+        if start:
+            known = {column: start.get(column, 0.0) for column in chosen}
+            index, value = array("i", known), array("d", known.values())
+            self._library.Highs_setSparseSolution(self._model, len(known), _ints(index), _doubles(value))
         self._library.Highs_run(self._model)
-        objective = self._library.Highs_getObjectiveValue(self._model)
-        return self._solved(objective).values if abs(objective) < _INFINITY else None
+        found = ctypes.c_int(0)
+        self._library.Highs_getIntInfoValue(self._model, b"primal_solution_status", ctypes.byref(found))
+        return self._solved(0.0).values if found.value == _FEASIBLE else None
 
     def bound(self, columns: Iterable[int], lower: Sequence[float], upper: Sequence[float]) -> None:
         """Give columns other bounds."""
