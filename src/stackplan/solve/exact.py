@@ -10,6 +10,7 @@ from stackplan.solve.names import Term, file_column, run, serve
 from stackplan.solve.rows import Programme
 from stackplan.solve.search import fits, improved, minimal_cover, rounded
 from stackplan.solve.sided import NEVER
+from stackplan.solve.simplex import SimplexError
 from stackplan.solve.splits import structure_of
 from stackplan.solve.tree import Cut, Judged, Tree
 
@@ -64,7 +65,14 @@ class Exact:
         least = max(step - _EXACT, gap * abs(known.cost) if start is not None else 0.0)
         structure = structure_of(self.index, programme)
         tree = Tree(programme, structure, judge.verdict, judge.guess, least, known)
-        outcome = tree.search(self.work, lambda: self.clock() > self.deadline)
+        try:
+            outcome = tree.search(self.work, lambda: self.clock() > self.deadline)
+        except SimplexError:
+            if start is None:
+                raise
+            return Answer(
+                Termination.FEASIBLE, dict(start), known.cost, -NEVER
+            )  # nothing is proved, what is known stays
         if outcome.best.found is not None:
             ended = Termination.OPTIMAL if outcome.closed else Termination.FEASIBLE
             return Answer(ended, outcome.best.found, outcome.best.cost, outcome.bound)

@@ -20,9 +20,11 @@ Basis = tuple[bytes, bytes]
 Ended = tuple[Mapping[str, int], Mapping[str, int]]  # states of columns and rows by name
 
 _OPTIMAL, _INFEASIBLE, _UNBOUNDED_OR_INFEASIBLE, _ABOVE_BOUND, _ITERATIONS = 7, 8, 9, 11, 14
+_KNOWN_ENDINGS = {_OPTIMAL, _INFEASIBLE, _UNBOUNDED_OR_INFEASIBLE, _ABOVE_BOUND, _ITERATIONS}
 _SOLVE_IN_PIVOTS = 20  # taking up a basis costs about as much
 _BY_COLUMN, _MINIMISE, _INTEGER = 1, 1, 1
 _FEASIBLE = 2
+_DUAL = 1
 _PRIMAL, _AT_LOWER, _BASIC = 4, 0, 1
 _CLOSE = 0.002  # relative gap at which a good point is good enough
 _INFINITY = float("inf")
@@ -75,17 +77,25 @@ class Relaxation:
         )
         limit = _INFINITY if above is None else above
         self._library.Highs_setDoubleOptionValue(self._model, b"objective_bound", ctypes.c_double(limit))
-        self._library.Highs_run(self._model)
-        self.work += self.rows * (_SOLVE_IN_PIVOTS + self._pivots())
-        status = self._library.Highs_getModelStatus(self._model)
+        status = self._run()
+        if status not in _KNOWN_ENDINGS:  # seen from a basis taken up: an iteration that got nowhere
+            self._library.Highs_clearSolver(self._model)
+            self._library.Highs_setIntOptionValue(self._model, b"simplex_strategy", _PRIMAL)
+            status = self._run()
+            self._library.Highs_setIntOptionValue(self._model, b"simplex_strategy", _DUAL)
         if status in {_INFEASIBLE, _UNBOUNDED_OR_INFEASIBLE, _ABOVE_BOUND}:
             return None
         objective = self._library.Highs_getObjectiveValue(self._model)
-        if status == _ITERATIONS:
-            return Solved(objective, finished=False)
+        if status == _ITERATIONS or (most_pivots is not None and status not in _KNOWN_ENDINGS):
+            return Solved(objective if status == _ITERATIONS else -_INFINITY, finished=False)
         if status != _OPTIMAL:
             raise SimplexError(f"HiGHS ended a relaxation with status {status}")
         return self._solved(objective)
+
+    def _run(self) -> int:
+        self._library.Highs_run(self._model)
+        self.work += self.rows * (_SOLVE_IN_PIVOTS + self._pivots())
+        return int(self._library.Highs_getModelStatus(self._model))
 
     def whole(self, columns: Iterable[int], start: Mapping[int, float]) -> Sequence[float] | None:
         """A good point at which ``columns`` are whole, by HiGHS's heuristics at the root; None when they find none.
