@@ -59,6 +59,7 @@ class Exact:
         ``step`` is the least by which two costs differ, so that less need not be looked for; nor need be what is less
         than the relative ``gap`` better than the start.
         """
+        start = None if start is None else _in_order(self.index, start)
         programme = self._programme(cost)
         judge = _Judge(self.index, programme, guesses=bool(cost) and not self.held)  # a guess need not keep levels
         known: Judged[dict[str, str]] = Judged(NEVER) if start is None else judge.judged(dict(start))
@@ -142,6 +143,15 @@ class _Judge:
             taken = sorted(offer.candidate for offer in offers if values[columns[serve(offer)]] > 0.5)
             found |= dict(zip(self.index.members.get(need, (need,)), taken, strict=False))
         return found
+
+
+def _in_order(index: Indexed, assignment: Mapping[str, str]) -> dict[str, str]:
+    """The assignment with what needs that are alike have dealt out in order of names, as answers have it."""
+    ordered = dict(assignment)
+    for group in index.members.values():
+        taken = sorted(ordered.pop(need) for need in group if need in assignment)
+        ordered |= dict(zip(group, taken, strict=False))
+    return ordered
 
 
 def point_of(index: Indexed, assignment: Mapping[str, str]) -> dict[str, float]:

@@ -4,7 +4,7 @@ Columns: ``serve|need|candidate`` (binary), ``run|candidate``, ``slot|group|pool
 ``file|name``, ``alike|a|b|lineage``. Only ``serve`` needs to be binary: ``run`` is pressed to the largest of its
 ``serve`` by cost, never beyond. A candidate with one offer runs when that is taken, and needs no column of its own.
 
-Budgets are written in whole units of about 1/4194304 of the budget, demands rounded down and budgets up. A solver's
+Budgets are written in whole units of about 1/262144 of the budget, demands rounded down and budgets up. A solver's
 tolerance then never decides what fits: HiGHS was seen to cut off the true optimum when a row was violated by two bytes.
 The rounding only admits more; what exceeds a budget in exact integers is cut off afterwards (`exact`).
 

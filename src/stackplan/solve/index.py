@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from stackplan.problem import Candidate, Offer, Problem
 
-_UNITS_PER_BUDGET = 4194304
+_UNITS_PER_BUDGET = 262144
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,5 +61,5 @@ def alike_needs(problem: Problem) -> dict[str, tuple[str, ...]]:
 
 
 def unit_of(budget: int) -> int:
-    """Bytes of one unit of a budget: a power of two near 1/4194304 of it."""
+    """Bytes of one unit of a budget: a power of two near 1/262144 of it."""
     return 1 << max(0, (budget // _UNITS_PER_BUDGET).bit_length() - 1)
