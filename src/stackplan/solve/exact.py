@@ -52,28 +52,25 @@ class Exact:
     held: list[tuple[list[Term], str, float]] = field(default_factory=list)
 
     def minimum(
-        self, cost: dict[str, float], start: Mapping[str, str] | None = None, *, step: float = _EXACT, gap: float = 0.0
+        self, cost: dict[str, float], start: Mapping[str, str] | None = None, *, step: float = _EXACT
     ) -> Answer:
         """The least cost with the levels above held. ``start`` is a feasible assignment to begin from.
 
-        ``step`` is the least by which two costs differ, so that less need not be looked for; nor need be what is less
-        than the relative ``gap`` better than the start.
+        ``step`` is the least by which two costs differ, so that less need not be looked for.
         """
         start = None if start is None else _in_order(self.index, start)
         programme = self._programme(cost)
         judge = _Judge(self.index, programme, guesses=bool(cost) and not self.held)  # a guess need not keep levels
         known: Judged[dict[str, str]] = Judged(NEVER) if start is None else judge.judged(dict(start))
-        least = max(step - _EXACT, gap * abs(known.cost) if start is not None else 0.0)
         structure = structure_of(self.index, programme)
-        tree = Tree(programme, structure, judge.verdict, judge.guess, least, known)
+        tree = Tree(programme, structure, judge.verdict, judge.guess, step - _EXACT, known)
         try:
             outcome = tree.search(self.work, lambda: self.clock() > self.deadline)
         except SimplexError:
             if start is None:
                 raise
-            return Answer(
-                Termination.FEASIBLE, dict(start), known.cost, -NEVER
-            )  # nothing is proved, what is known stays
+            # Nothing is proved; what is known stays.
+            return Answer(Termination.FEASIBLE, dict(start), known.cost, -NEVER)
         if outcome.best.found is not None:
             ended = Termination.OPTIMAL if outcome.closed else Termination.FEASIBLE
             return Answer(ended, outcome.best.found, outcome.best.cost, outcome.bound)
@@ -109,7 +106,7 @@ class _Judge:
 
     def verdict(self, values: Sequence[float]) -> Judged[dict[str, str]] | Cut:
         """The cost of a whole point, or a row that forbids what does not fit together."""
-        assignment = self._assignment(values)
+        assignment = assignment_at(self.index, self.programme, values)
         if fits(self.index.problem, assignment):
             return self.judged(assignment)
         cover = minimal_cover(self.index.problem, assignment)
@@ -136,13 +133,14 @@ class _Judge:
         cost = self.programme.cost
         return sum(cost.get(column, 0.0) * value for column, value in point_of(self.index, assignment).items() if value)
 
-    def _assignment(self, values: Sequence[float]) -> dict[str, str]:
-        columns = self.programme.columns
-        found: dict[str, str] = {}
-        for need, offers in self.index.by_need.items():
-            taken = sorted(offer.candidate for offer in offers if values[columns[serve(offer)]] > 0.5)
-            found |= dict(zip(self.index.members.get(need, (need,)), taken, strict=False))
-        return found
+
+def assignment_at(index: Indexed, programme: Programme, values: Sequence[float]) -> dict[str, str]:
+    """Which candidate serves each need at a whole point; needs that are alike get theirs in order of names."""
+    found: dict[str, str] = {}
+    for need, offers in index.by_need.items():
+        taken = sorted(offer.candidate for offer in offers if values[programme.columns[serve(offer)]] > 0.5)
+        found |= dict(zip(index.members.get(need, (need,)), taken, strict=False))
+    return found
 
 
 def _in_order(index: Indexed, assignment: Mapping[str, str]) -> dict[str, str]:

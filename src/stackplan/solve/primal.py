@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from stackplan.problem import Candidate, Offer, Problem
-from stackplan.solve.exact import Exact, point_of
+from stackplan.solve.exact import Exact, assignment_at, point_of
 from stackplan.solve.formulation import formulate, value_terms
 from stackplan.solve.index import Indexed, indexed
-from stackplan.solve.names import serve
 from stackplan.solve.pricing import PriceList
 from stackplan.solve.rows import Programme
 from stackplan.solve.search import fits, improved, start_assignment
@@ -61,7 +60,7 @@ def good_choice(problem: Problem, found: PriceList, known: Known) -> dict[str, s
         )
     if values is None:
         return None
-    assignment = _assignment(index, {serve(o): values[programme.columns[serve(o)]] for o in index.offers})
+    assignment = assignment_at(index, programme, values)
     return improved(problem, assignment) if fits(problem, assignment) else None
 
 
@@ -70,14 +69,6 @@ def _start(programme: Programme, index: Indexed, known: Known) -> dict[int, floa
         return {}
     names = [*point_of(index, known), *levels_reached(programme, index, known)]
     return {programme.columns[name]: 1.0 for name in names if name in programme.columns}
-
-
-def _assignment(index: Indexed, values: Mapping[str, float]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for need, offers in index.by_need.items():
-        taken = sorted(offer.candidate for offer in offers if values[serve(offer)] > 0.5)
-        found |= dict(zip(index.members.get(need, (need,)), taken, strict=False))
-    return found
 
 
 def _core(problem: Problem, found: PriceList, known: Known) -> Problem:

@@ -1,4 +1,4 @@
-"""A good choice in a moment: greedy, then moves that improve it. HiGHS starts from it and falls back on it.
+"""A good choice in a moment: greedy, then moves that improve it. The search starts from it and falls back on it.
 
 Deterministic and exact in what it claims: every choice it returns fits, judged by `usage`.
 """

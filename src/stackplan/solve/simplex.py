@@ -53,7 +53,7 @@ class Relaxation:
         self.columns = len(programme.columns)
         self.rows = len(programme.rows)
         self._library = _library()
-        self._model = self._library.Highs_create()
+        self._model = ctypes.c_void_p(self._library.Highs_create())
         self.work = 0
         """Pivots so far times rows, and a little for each solve: what the time goes with."""
         for name in (b"output_flag", b"log_to_console"):
@@ -226,23 +226,4 @@ def _library() -> Any:
     library = ctypes.CDLL(str(paths[0]))
     library.Highs_create.restype = ctypes.c_void_p
     library.Highs_getObjectiveValue.restype = ctypes.c_double
-    for name in _FUNCTIONS:
-        getattr(library, name).argtypes = None
-    return _Typed(library)
-
-
-_FUNCTIONS = ("Highs_run", "Highs_destroy")
-
-
-class _Typed:
-    """The library, every call's first argument a pointer."""
-
-    def __init__(self, library: Any) -> None:
-        self._calls: dict[str, Any] = {}
-        self._raw = library
-
-    def __getattr__(self, name: str) -> Any:
-        function = getattr(self._raw, name)
-        if name == "Highs_create":
-            return function
-        return lambda model, *rest: function(ctypes.c_void_p(model), *rest)
+    return library
