@@ -121,7 +121,7 @@ def _instance(one: Deployed, instance_id: str, assessor: HostAssessor) -> Instan
         kv_type=configuration.kv_type,
         slots=one.slots,
         tier=tier,
-        swap_group=swap_group(configuration) if tier == "warm" else "",
+        swap_group=swap_group(configuration.engine, configuration.placement) if tier == "warm" else "",
         placement=configuration.placement,
         port=one.needs[0].port,
         mode=configuration.mode,

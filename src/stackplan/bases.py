@@ -4,47 +4,26 @@ A base fixes artifact, placement and KV type. What it takes at each context is t
 the same for every quantisation) plus the file's part (weights), so that the shape is asked once for all files.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from operator import add, gt
 
 from stackplan.assess import Assess
 from stackplan.bare import loaded
-from stackplan.catalog import Artifact, Model
+from stackplan.catalog import Artifact
 from stackplan.configuration import WHOLE_TEXT_MODES, Ahead, Configuration, place_name
 from stackplan.contexts import context_steps
 from stackplan.curves import Curves
-from stackplan.dominated import EXPERT_SPACING, LAYER_SPACING, Undominated, best_files, spaced
+from stackplan.dominated import Undominated
 from stackplan.eligibility import Refusal
-from stackplan.estimate.kv_cache import cache_obstacle
-from stackplan.estimate.speed_traffic import KV_ELEMENT_BYTES
 from stackplan.hardware import Host
 from stackplan.needs import RoleNeed
-from stackplan.placements import partial_placements, runs_at, whole_placements
 from stackplan.proposers import Proposers
+from stackplan.prospects import Prospect, Served, prospects_of
 from stackplan.rating import Rating
-from stackplan.serving import Placement, Serving, SpeedEstimate, Unestimable
+from stackplan.serving import Placement, SpeedEstimate, Unestimable
 from stackplan.stack import Policy
 from stackplan.taken import Taken
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """A model in one engine and mode, the files it has there, and the needs that it may serve."""
-
-    model: Model
-    engine: str
-    mode: str
-    vision: bool
-    artifacts: tuple[Artifact, ...]
-    needs: tuple[RoleNeed, ...]
-    backends: tuple[str, ...] = ()
-    spreads: bool = True
-
-    @property
-    def key(self) -> str:
-        """The name of the one instance that may run of it, whatever the engine."""
-        return f"{self.model.id}/{self.mode}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +66,7 @@ class BaseFinder:
     rating: Rating
     proposers: Proposers
     refusals: list[Refusal] = field(default_factory=list)
+    _opened: dict[Prospect, tuple[Base, ...]] = field(default_factory=dict)
     _curves: Curves = field(init=False)
     _grids: dict[str, tuple[int, ...]] = field(default_factory=dict)
     _spans: dict[tuple[str, int, int], tuple[int, ...]] = field(default_factory=dict)
@@ -100,32 +80,28 @@ class BaseFinder:
         self._curves = Curves(self.assess)
         self._positions = {need.id: position for position, need in enumerate(self.needs)}
 
-    def bases(self, served: Served) -> Iterator[Base]:
-        """Every base of a model that fits its place alone.
+    def prospects(self, served: Iterable[Served]) -> tuple[Prospect, ...]:
+        """Where models could run, before anything is estimated; who can run nowhere is refused."""
+        found: list[Prospect] = []
+        for one in served:
+            own = tuple(prospects_of(one, self.host, self.policy, self.rating, self._positions))
+            if all(prospect.is_cut for prospect in own):
+                self.refusals += [Refusal(n.id, one.model.id, "engine-backend", "", one.engine) for n in one.needs]
+            found += own
+        return tuple(found)
 
-        Every way is offered on every machine that it fits, so that more memory never takes one away; what another file
-        of the model does as well in the same place with no more bytes is left out.
-        """
-        shape = served.model.architecture
-        whole = self._reached(served, whole_placements(self.host, self.policy))
-        partial = partial_placements(self.host, shape, self.policy) if shape and served.mode == "chat" else ()
-        partial = self._reached(served, partial)
-        if not whole:
-            self.refusals += [Refusal(n.id, served.model.id, "engine-backend", "", served.engine) for n in served.needs]
-        undominated, thrifty = Undominated(), _thriftiest(served, self.policy) if partial else ()
-        pinned = {need.quantisation for need in served.needs if need.quantisation}
-        files = best_files(served.artifacts, pinned, lambda file: self.rating.kept(served.model, file, "f16"))
-        spacing = EXPERT_SPACING if any(place.cpu_expert_layers for place in partial) else LAYER_SPACING
-        cut = {file.id for file in spaced(files, pinned, spacing)} if partial else set()
-        for artifact in files:
-            for place in whole:
-                yield from filter(undominated.admits, self._at(served, artifact, place, self.policy.kv_types))
-            for place in partial if artifact.id in cut else ():
-                yield from filter(undominated.admits, self._at(served, artifact, place, thrifty))
+    def is_hopeless(self, prospect: Prospect) -> bool:
+        """Whether the weights of every file alone exceed all that the placement may draw on."""
+        return prospect.least_weight_bytes > self._room(prospect.placement)[1]
 
-    def _reached(self, served: Served, places: tuple[Placement, ...]) -> tuple[Placement, ...]:
-        most = len(self.host.devices) if served.spreads else 1
-        return tuple(p for p in places if len(p.devices) <= most and runs_at(self.host, p, served.backends))
+    def bases(self, prospect: Prospect) -> tuple[Base, ...]:
+        """Every base of a prospect that fits its place alone; worked out once."""
+        known = self._opened.get(prospect)
+        if known is None:
+            undominated, at = Undominated(), (prospect.served, prospect.placement, prospect.kv_types)
+            found = (base for file in prospect.files for base in self._at(at[0], file, *at[1:]))
+            known = self._opened[prospect] = tuple(filter(undominated.admits, found))
+        return known
 
     def curve(self, base: Base) -> list[tuple[int, Taken]]:
         """What the base takes at each context that fits its place alone, ascending."""
@@ -280,18 +256,6 @@ def _kv_types(needs: Sequence[RoleNeed], kv_types: Sequence[str], *, cached: boo
         return ("f16",)
     pinned = {need.kv_type for need in needs if need.kv_type}
     return tuple(dict.fromkeys((*kv_types, *sorted(pinned))))
-
-
-def _thriftiest(served: Served, policy: Policy) -> tuple[str, ...]:
-    """The policy's smallest type that the model's heads allow: what is cut is short of the card's memory anyway."""
-    shape = served.model.architecture
-    kinds = tuple(dict.fromkeys(shape.layers)) if shape else ()
-    allowed = [
-        kv_type
-        for kv_type in policy.kv_types
-        if shape and cache_obstacle(shape, kinds, Serving(1, kv_type_k=kv_type, kv_type_v=kv_type)) is None
-    ]
-    return (min(allowed, key=KV_ELEMENT_BYTES.__getitem__),) if allowed else tuple(policy.kv_types)
 
 
 def _may_be(need: RoleNeed, artifact: Artifact) -> bool:

@@ -5,15 +5,15 @@ matter: columns are added until none outside has a positive profit (column gener
 part of a better choice than the known one (`reach`) goes to the solver, and its optimum is the optimum of the space.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from stackplan.bases import Base, BaseFinder
+from stackplan.bases import BaseFinder
 from stackplan.effort import QUICK, Effort
-from stackplan.market import TOLERANCE, Market, varied
+from stackplan.market import TOLERANCE, Market
 from stackplan.options import VALUE_PER_POINT, Column, Deployable, empty_problem
-from stackplan.problem import TIERS, Choice, NoChoice, Problem
-from stackplan.reach import is_negligible, most_added, problem_of, within_reach
+from stackplan.problem import Choice, NoChoice, Problem
+from stackplan.reach import is_negligible, problem_of, within_reach
 from stackplan.seeds import first_columns, lightest_columns
 from stackplan.solve import solve
 from stackplan.solve.lexicographic import requirement_reward
@@ -23,41 +23,43 @@ from stackplan.solve.usage import value
 
 _ROUNDS = 30
 _CLOSE = 0.01  # of the bound: a first choice that near needs no costlier search
-_FULL_ROUNDS = (0, 2)  # in which all options are looked at: prices of the first rounds tell little
 DEFAULT_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A choice with the problem that it solves and what its candidates mean. ``offered`` counts the whole space."""
+    """A choice with the problem that it solves and what its candidates mean.
+
+    ``offered`` counts the options that were looked at; ``passed_over`` the ways to run a model (in one engine and
+    place) of which a bound told that none of their options could matter.
+    """
 
     answer: Choice | NoChoice
     problem: Problem
     deployables: dict[str, Deployable]
     offered: int
+    passed_over: int
 
 
 def choose(
-    finder: BaseFinder,
-    bases: Sequence[Base],
+    market: Market,
     *,
     partial: bool = False,
     seconds: float = DEFAULT_SECONDS,
     effort: Effort = QUICK,
 ) -> Chosen:
-    """The best choice over every option of ``bases``, or the minimal conflict that forbids one.
+    """The best choice over every option of a market, or the minimal conflict that forbids one.
 
     Where more options could matter than can be solved, or ``seconds`` run out, the best choice known is given with
     its true bound and ``optimal`` False.
     """
-    market = Market.of(bases, finder)
-    columns = _by_name(first_columns(bases, finder))
+    columns = first_columns(market)
     answer, problem, columns = _from_seeds(market, columns, partial, seconds, effort)
     if isinstance(answer, NoChoice):  # is it so, or did the seeds miss what little fits?
-        columns |= _by_name(lightest_columns(bases, finder))
+        columns |= _by_name(lightest_columns(market))
         answer, problem, columns = _from_seeds(market, columns, partial, seconds, effort)
-    offered = sum(len(base.contexts) * len(base.merits) for base in bases) * len(TIERS)
-    return Chosen(answer, problem, {name: column.deployable for name, column in columns.items()}, offered)
+    deployables = {name: column.deployable for name, column in columns.items()}
+    return Chosen(answer, problem, deployables, market.offered, len(market.closed))
 
 
 def _from_seeds(
@@ -95,14 +97,10 @@ def _priced(market: Market, columns: dict[str, Column], empty: Problem, reward: 
         found = prices(problem_of(empty, columns), reward, found)
         if found is None:
             return None
-        near, last = number not in _FULL_ROUNDS, number == _ROUNDS - 1
-        promises, whole = market.best(found, columns, near=near and not last)
-        if last or (near and whole and is_negligible(most_added(promises), found)):
-            promises, whole = market.best(found, columns, most=float("inf"))
-        missed = most_added(promises)
-        if last or (whole and is_negligible(missed, found)):
-            return replace(found, bound=found.bound + missed)
-        columns |= market.columns(varied(promises))
+        outside = market.best(found)
+        if number == _ROUNDS - 1 or is_negligible(outside.missed, found):
+            return replace(found, bound=found.bound + outside.missed)
+        columns |= market.columns(outside.options)
     return None
 
 

@@ -60,8 +60,9 @@ class Deployed:
             Take(take.pool, take.fixed_bytes + take.per_slot_bytes, 0, take.kept_bytes)
             for take in taken.for_tier(self.deployable.tier, assessor.host)
         )
-        group = swap_group(self.configuration) if self.deployable.tier == "warm" else ""
-        return Candidate(self.name, self.name, self.deployable.tier, takes, (), group)
+        own, tier = self.configuration, self.deployable.tier
+        group = swap_group(own.engine, own.placement) if tier == "warm" else ""
+        return Candidate(self.name, self.name, tier, takes, (), group)
 
 
 def used_bytes(deployed: Sequence[Deployed], assessor: HostAssessor, problem: Problem, pool: str) -> int:

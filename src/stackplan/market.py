@@ -1,146 +1,251 @@
 """Which options could gain at given prices, told without making them.
 
-Half a million options are looked at in every round of pricing. So they are kept as outlines (what each need gets of a
-base at best, what it takes at each context), outlines by model, and whole models are passed over where no need would
-pay for the best of them.
+Half a million options could be looked at in every round of pricing. What nobody has looked at closely is an outlook, a
+bound of all that a prospect holds, and is opened only when that could gain. What is opened is an outline (what each
+need gets of a base at best); its options, one for each context, are asked for when the outline could gain.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from stackplan.bases import Base, BaseFinder
+from stackplan.hardware import Host
 from stackplan.needs import RoleNeed
-from stackplan.offered import Offered, Outline
-from stackplan.options import VALUE_PER_POINT, Column, candidate_name, column_of, swap_group
-from stackplan.problem import TIERS, Tier
+from stackplan.offered import Floats, Integers, Offered, Rows, Sketch, Terms, joined, rows_of
+from stackplan.options import VALUE_PER_POINT, Column, column_of, swap_group
+from stackplan.problem import TIERS
+from stackplan.prospects import Prospect, Served
+from stackplan.serving import Placement
 from stackplan.solve.pricing import PriceList
 from stackplan.taken import Amounts, Taken, mapped_in
 
 TOLERANCE = 1.0  # thousandths of a utility point: what float prices may be off
-_LOOKED_AT = 250  # outlines of which options are worked out in one round
+_OPENED = 120  # prospects opened in one round
+_ASKED = 200  # outlines whose options are asked for in one round
 _ADDED = 150  # options added in one round
 _OF_A_MODEL = 6
-_SLACK = 0.01  # of the bound: how far from gaining an outline is still near
+
+Option = tuple[int, int]  # its number, and that of its tier
+
+Keep = Callable[[Base], Base | None]
+"""What a narrowed space makes of a base: None where it has no place in it."""
 
 
-Hopeful = tuple[float, Offered, Outline]  # what options of the outline may gain at most in the tier
+def everything(base: Base) -> Base | None:
+    """Keeps what there is."""
+    return base
+
+
+@dataclass(slots=True)
+class Outline:
+    """A base that was opened; its options are numbered from ``first`` on, one for each point of ``curve``."""
+
+    base: Base
+    first: int = -1
+    curve: tuple[tuple[int, Taken], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Promise:
-    """An option that may gain: at most ``gain``, as an outline at one context in one tier."""
+class Gaining:
+    """Options outside that gain most at given prices, and the most that all that is outside could add."""
 
-    gain: float
-    outline: Outline
-    tier: Tier
-    context: int
-    taken: Taken
-
-    @property
-    def name(self) -> str:
-        """The name of its candidate."""
-        return candidate_name(self.outline.base.configuration(self.context), self.tier)
+    options: tuple[Option, ...]
+    missed: float
 
 
 @dataclass(slots=True)
 class Market:
-    """All outlines of a space, by model."""
+    """All ways to run all models of a space. ``keep`` narrows what is opened."""
 
     finder: BaseFinder
-    mapped: str
-    models: list[tuple[tuple[tuple[RoleNeed, float], ...], list[Outline]]]
-    near: list[tuple[Tier, Outline]] = field(default_factory=list)
+    keep: Keep
+    terms: Terms
+    prospects: tuple[Prospect, ...]
+    _outlooks: Rows
+    _outlined: Rows
+    _optioned: Rows
+    _opened: dict[int, list[Outline]] = field(default_factory=dict)
+    _outlines: list[Outline] = field(default_factory=list)
+    _owners: list[Outline] = field(default_factory=list)  # by option
+    _known: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((0, len(TIERS)), dtype=bool))
+    _factors: dict[int, Floats] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, bases: Sequence[Base], finder: BaseFinder) -> "Market":
-        """The market of a space, before any curve is known."""
-        mapped = mapped_in(finder.host)
-        outlines: dict[str, list[Outline]] = defaultdict(list)
-        for base in bases:
-            outlines[base.served.key].append(_outline_of(base, finder, mapped))
-        return cls(finder, mapped, [(_best_values(group), group) for group in outlines.values()])
+    def of(cls, prospects: Iterable[Prospect], finder: BaseFinder, keep: Keep = everything) -> "Market":
+        """The market of a space, before anything is opened."""
+        own = tuple(one for one in prospects if one.best and not finder.is_hopeless(one))
+        terms = _terms(own, finder)
+        outlooks, nothing = rows_of([_outlook(one, finder, terms) for one in own], terms), rows_of([], terms)
+        return cls(finder, keep, terms, own, outlooks, nothing, nothing)
 
-    def best(
-        self, found: PriceList, known: Container[str], near: bool = False, most: float = _LOOKED_AT
-    ) -> tuple[list[Promise], bool]:
-        """For each outline and tier, the option not ``known`` that may gain most, best first; and whether it is all.
+    @property
+    def offered(self) -> int:
+        """Options among what was opened: each base at each context, for each need and tier."""
+        return sum(len(one.base.contexts) * len(one.base.merits) for one in self._outlines) * len(TIERS)
 
-        Where more than ``most`` outlines may gain, only the likeliest are looked at closely. ``near`` looks only at
-        outlines that were close to gaining when all were looked at last. Names decide between equals.
-        """
-        hopeful = sorted(self._hopeful(found, near), key=lambda one: -one[0])
-        likely = _varied(hopeful) if len(hopeful) > most else hopeful
-        promises = self._fresh(likely, known)
-        if not promises and len(likely) < len(hopeful):
-            likely, promises = hopeful, self._fresh(hopeful, known)
-        return sorted(promises, key=lambda promise: (-promise.gain, promise.name)), len(likely) == len(hopeful)
+    @property
+    def bases(self) -> list[Base]:
+        """What was opened."""
+        return [one.base for one in self._outlines]
 
-    def all(self, found: PriceList, least: float) -> Iterator[Promise]:
-        """Every option that may gain more than ``least``."""
-        for gain, offered, outline in self._outlines(found, least):
-            if gain > least:
-                yield from self._promises(outline, offered, least)
+    @property
+    def closed(self) -> list[int]:
+        """Prospects that nobody has looked at closely."""
+        return [number for number in range(len(self.prospects)) if number not in self._opened]
 
-    def columns(self, promises: Iterable[Promise]) -> dict[str, Column]:
-        """The options promised, by name, with all that they offer."""
-        made = (column_of(p.outline.base, p.context, p.taken, p.tier, self.finder) for p in promises)
-        return {column.candidate.id: column for column in made if column is not None}
+    def opened(self, number: int) -> list[Outline]:
+        """The outlines of a prospect, which is opened if it was not."""
+        self.open([number])
+        return self._opened[number]
 
-    def _fresh(self, hopeful: Sequence[Hopeful], known: Container[str]) -> list[Promise]:
-        """Of each outline the option not known that may gain most."""
-        promises: list[Promise] = []
-        for _, offered, outline in hopeful:
-            some = self._promises(outline, offered, TOLERANCE)
-            ordered = sorted(some, key=lambda promise: (-promise.gain, promise.context))
-            promises += next(([promise] for promise in ordered if promise.name not in known), [])
-        return promises
+    def open(self, numbers: Iterable[int]) -> None:
+        """Look closely at prospects."""
+        fresh: list[Outline] = []
+        for number in numbers:
+            if number not in self._opened:
+                bases = (self.keep(base) for base in self.finder.bases(self.prospects[number]))
+                self._opened[number] = [Outline(base) for base in bases if base is not None]
+                fresh += self._opened[number]
+        if fresh:
+            self._outlines += fresh
+            sketches = [_sketch(one.base, self.finder, self.terms) for one in fresh]
+            self._outlined = joined([self._outlined, rows_of(sketches, self.terms)])
 
-    def _hopeful(self, found: PriceList, near: bool) -> Iterator[Hopeful]:
-        """Outlines that may gain, with how much at most."""
-        if near:
-            tiers = {tier: Offered(found, tier, self.finder) for tier in TIERS}
-            looked = ((tiers[tier].gain(one, one.least, None), tiers[tier], one) for tier, one in self.near)
-        else:
-            close = list(self._outlines(found, TOLERANCE - _SLACK * found.value_bound))
-            self.near = [(offered.tier, outline) for _, offered, outline in close]
-            looked = (one for one in close)
-        return (one for one in looked if one[0] > TOLERANCE)
-
-    def _outlines(self, found: PriceList, least: float) -> Iterator[Hopeful]:
-        for tier in TIERS:
-            offered = Offered(found, tier, self.finder)
-            for values, outlines in self.models:
-                if offered.willing(values) > least:
-                    for outline in outlines:
-                        gain = offered.gain(outline, outline.least, None)
-                        if gain > least:
-                            yield gain, offered, outline
-
-    def _promises(self, outline: Outline, offered: Offered, least: float) -> list[Promise]:
-        return [
-            Promise(gain, outline, offered.tier, context, taken)
-            for context, taken, amounts in self._curve_of(outline)
-            if (gain := offered.gain(outline, amounts, context)) > least
+    def best(self, found: PriceList) -> Gaining:
+        """The options not known that may gain most: the best of each outline and tier, not too many of a model."""
+        tiers = self._tiers(found)
+        promising, bounds = self._promising(tiers, TOLERANCE)
+        self.open(promising[:_OPENED].tolist())
+        live = self._live(tiers, TOLERANCE, _ASKED)
+        gains = np.where(self._known[live.options], -np.inf, live.gains)
+        best = np.maximum.reduceat(gains, live.starts, axis=0) if len(live.starts) else gains
+        missed = [
+            _most(self._outlined.values[live.outlines], best.max(axis=1, initial=0.0)),
+            _most(self._outlined.values[live.unasked], live.bounds),
+            _most(self._outlooks.values[promising[_OPENED:]], bounds[_OPENED:]),
         ]
+        return Gaining(tuple(self._varied(live, gains, best)), float(np.max(missed, axis=0).sum()))
 
-    def _curve_of(self, outline: Outline) -> list[tuple[int, Taken, Amounts]]:
-        """What the outline's base takes at each context; asked once."""
-        if outline.curve is None:
-            curve = self.finder.curve(outline.base)
-            outline.curve = [(context, taken, taken.when_warm(self.mapped)) for context, taken in curve]
-        return outline.curve
+    def above(self, found: PriceList, least: float) -> tuple[Integers, Floats]:
+        """Every option that may gain more than ``least`` in some tier, and by tier what each may gain."""
+        tiers = self._tiers(found)
+        promising, _ = self._promising(tiers, least)
+        self.open(promising.tolist())
+        live = self._live(tiers, least)
+        return live.options, live.gains
+
+    def columns(self, options: Iterable[Option]) -> dict[str, Column]:
+        """Options by name, with all that they offer; from now on they are known."""
+        made: dict[str, Column] = {}
+        for option, tier in options:
+            self._known[option, tier] = True
+            outline = self._owners[option]
+            column = column_of(outline.base, *outline.curve[option - outline.first], TIERS[tier], self.finder)
+            if column is not None:
+                made[column.candidate.id] = column
+        return made
+
+    def options_of(self, outline: Outline) -> range:
+        """The numbers of an outline's options, by context."""
+        self._ask([outline])
+        return range(outline.first, outline.first + len(outline.curve))
+
+    def _tiers(self, found: PriceList) -> list[Offered]:
+        return [Offered(found, tier, self.finder, self.terms) for tier in TIERS]
+
+    def _promising(self, tiers: list[Offered], least: float) -> tuple[Integers, Floats]:
+        """Closed prospects that may gain more than ``least``, the most promising first, and how much."""
+        closed = np.array(self.closed, dtype=np.int64)
+        rows = self._outlooks.some(closed)
+        bounds = np.stack([tier.gains(rows) for tier in tiers]).max(axis=0)
+        chosen = np.flatnonzero(bounds > least)
+        chosen = chosen[np.argsort(-bounds[chosen], kind="stable")]
+        return closed[chosen], bounds[chosen]
+
+    def _live(self, tiers: list[Offered], least: float, most: int | None = None) -> "_Live":
+        """Options of outlines that may gain more than ``least``; at most so many that were not asked for before."""
+        bounds = np.stack([tier.gains(self._outlined) for tier in tiers], axis=1)
+        highest = bounds.max(axis=1, initial=-np.inf)
+        hopeful = np.flatnonzero(highest > least)
+        fresh = hopeful[[self._outlines[number].first < 0 for number in hopeful]]
+        unasked = fresh[np.argsort(-highest[fresh], kind="stable")][most:] if most is not None else fresh[:0]
+        outlines = np.setdiff1d(hopeful, unasked, assume_unique=True)
+        self._ask([self._outlines[number] for number in outlines])
+        outlines = outlines[[bool(self._outlines[number].curve) for number in outlines]]
+        own = [self.options_of(self._outlines[number]) for number in outlines]
+        sizes = np.array([len(one) for one in own], dtype=np.int64)
+        options = np.array([option for one in own for option in one], dtype=np.int64)
+        gains, owners = np.full((len(options), len(tiers)), -np.inf), np.repeat(outlines, sizes)
+        for number, tier in enumerate(tiers):
+            chosen = np.flatnonzero(bounds[owners, number] > least)
+            gains[chosen, number] = tier.gains(self._optioned.some(options[chosen]))
+        return _Live(outlines, options, gains, np.cumsum(sizes) - sizes, unasked, highest[unasked])
+
+    def _ask(self, outlines: Iterable[Outline]) -> None:
+        """Ask for the options of outlines that were not asked for."""
+        fresh: list[Rows] = []
+        for outline in outlines:
+            if outline.first < 0:
+                outline.first = len(self._owners)
+                outline.curve = tuple(self.finder.curve(outline.base))
+                self._owners += [outline] * len(outline.curve)
+                fresh += [self._rows(outline)] if outline.curve else []
+        if fresh:
+            self._optioned = joined([self._optioned, *fresh])
+            more = np.zeros((len(self._owners) - len(self._known), len(TIERS)), dtype=bool)
+            self._known = np.concatenate([self._known, more])
+
+    def _rows(self, outline: Outline) -> Rows:
+        """The options of an outline as rows: its values less what a short context takes, its bytes at each context."""
+        one = rows_of([_sketch(outline.base, self.finder, self.terms)], self.terms)
+        repeated = one.some(np.zeros(len(outline.curve), dtype=np.int64))
+        mapped = mapped_in(self.finder.host)
+        amounts = [taken.when_warm(mapped) for _, taken in outline.curve]
+        for place, (pool, *_) in enumerate(amounts[0]):
+            number = self.terms.pools[pool]
+            own = np.array([amount[place][1:] for amount in amounts], dtype=np.int64)
+            repeated.fixed[:, number], repeated.per_slot[:, number], repeated.kept[:, number] = own.T
+        factors = np.stack([self._factor(context) for context, _ in outline.curve])
+        return replace(repeated, values=repeated.values * factors)
+
+    def _factor(self, context: int) -> Floats:
+        known = self._factors.get(context)
+        if known is None:
+            told = [self.finder.rating.context_factor(need, context) for need in self.terms.needs]
+            known = self._factors[context] = np.array(told)
+        return known
+
+    def _varied(self, live: "_Live", gains: Floats, best: Floats) -> Iterator[Option]:
+        """The most gaining, not too many of one model: those are much alike."""
+        chosen, tiers = (best > TOLERANCE).nonzero()
+        taken: Counter[int] = Counter()
+        ends = [*live.starts[1:], len(live.options)]
+        for at in np.argsort(-best[chosen, tiers], kind="stable"):
+            outline, tier = chosen[at], tiers[at]
+            key = int(self._outlined.key[live.outlines[outline]])
+            if taken[key] < _OF_A_MODEL and taken.total() < _ADDED:
+                taken[key] += 1
+                first = live.starts[outline]
+                yield int(live.options[first + gains[first : ends[outline], tier].argmax()]), int(tier)
 
 
-def varied(promises: Sequence[Promise]) -> list[Promise]:
-    """The first of them, not too many of one model: those are much alike."""
-    taken: Counter[str] = Counter()
-    chosen: list[Promise] = []
-    for promise in promises:
-        taken[promise.outline.key] += 1
-        if taken[promise.outline.key] <= _OF_A_MODEL:
-            chosen.append(promise)
-    return chosen[:_ADDED]
+@dataclass(frozen=True, slots=True)
+class _Live:
+    """Outlines that may gain, their options one outline after the other, and by tier what each may gain.
+
+    ``unasked`` outlines may gain as much as their ``bounds``; nobody asked for their options.
+    """
+
+    outlines: Integers
+    options: Integers
+    gains: Floats
+    starts: Integers
+    unasked: Integers
+    bounds: Floats
 
 
 def speaks(need: RoleNeed) -> bool:
@@ -148,28 +253,53 @@ def speaks(need: RoleNeed) -> bool:
     return not need.pool or need.id == f"{need.pool}-1"
 
 
-def _varied(hopeful: Sequence[Hopeful]) -> list[Hopeful]:
-    taken: Counter[tuple[str, str]] = Counter()
-    chosen: list[Hopeful] = []
-    for one in hopeful:
-        key = (one[2].key, one[1].tier)
-        taken[key] += 1
-        if taken[key] <= _OF_A_MODEL:
-            chosen.append(one)
-    return chosen[:_LOOKED_AT]
+def _most(values: Floats, gains: Floats) -> Floats:
+    """For each need the most that rows which serve it may gain."""
+    return np.where(np.isfinite(values), np.maximum(gains, 0.0)[:, None], 0.0).max(axis=0, initial=0.0)
 
 
-def _best_values(outlines: list[Outline]) -> tuple[tuple[RoleNeed, float], ...]:
-    best: dict[str, tuple[RoleNeed, float]] = {}
-    for outline in outlines:
-        for need, value in outline.values:
-            if need.id not in best or value > best[need.id][1]:
-                best[need.id] = (need, value)
-    return tuple(best.values())
+def _terms(prospects: Sequence[Prospect], finder: BaseFinder) -> Terms:
+    def numbered(names: Iterable[str]) -> dict[str, int]:
+        return {name: number for number, name in enumerate(dict.fromkeys(names))}
+
+    return Terms(
+        needs=tuple(need for need in finder.needs if speaks(need)),
+        pools=numbered(pool.id for pool in finder.host.pools),
+        keys=numbered(one.served.key for one in prospects),
+        lineages=numbered(one.served.model.lineage for one in prospects),
+        groups=numbered(swap_group(one.served.engine, one.placement) for one in prospects),
+    )
 
 
-def _outline_of(base: Base, finder: BaseFinder, mapped: str) -> Outline:
-    needs = ((need, merit) for need, merit in ((finder.needs[p], merit) for p, merit in base.merits) if speaks(need))
-    values = tuple((need, merit * need.priority * VALUE_PER_POINT) for need, merit in needs)
-    served, group = base.served, swap_group(base.configuration(base.contexts[0]))
-    return Outline(base, served.key, served.model.lineage, values, base.least.when_warm(mapped), group)
+def _sketch(base: Base, finder: BaseFinder, terms: Terms) -> Sketch:
+    least = base.least.when_warm(mapped_in(finder.host))
+    return _sketched(base.served, base.placement, base.merits, least, finder, terms)
+
+
+def _outlook(prospect: Prospect, finder: BaseFinder, terms: Terms) -> Sketch:
+    """The sketch of what nobody has looked at closely: no base of the prospect is worth more or takes less."""
+    least = _least(prospect, finder.host)
+    return _sketched(prospect.served, prospect.placement, prospect.best, least, finder, terms)
+
+
+def _sketched(
+    served: Served,
+    placement: Placement,
+    merits: Iterable[tuple[int, float]],
+    amounts: Amounts,
+    finder: BaseFinder,
+    terms: Terms,
+) -> Sketch:
+    places = {need.id: place for place, need in enumerate(terms.needs)}
+    asking = [(finder.needs[position], merit) for position, merit in merits]
+    values = [(places[n.id], merit * n.priority * VALUE_PER_POINT) for n, merit in asking if n.id in places]
+    return Sketch(served.key, served.model.lineage, swap_group(served.engine, placement), values, amounts)
+
+
+def _least(prospect: Prospect, host: Host) -> Amounts:
+    """Weights where all of them are in one pool; how they lie over several is not told before it is worked out."""
+    devices = prospect.placement.devices
+    pools = {host.device(device).pool for device in devices} or {host.host_pool.id}
+    if prospect.is_cut or len(pools) > 1:
+        return ()
+    return ((pools.pop(), prospect.least_weight_bytes, 0, 0),)

@@ -1,118 +1,228 @@
-"""What prices leave of the options in one tier: arithmetic that a round of pricing does a hundred thousand times."""
+"""What prices leave of options in one tier: one line of arithmetic, done for all of them at once.
 
+Half a million options are looked at in every round of pricing, so they are rows of arrays: what each need would get of
+a row, and what the row takes of each pool.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from stackplan.bases import Base, BaseFinder
+import numpy as np
+from numpy.typing import NDArray
+
+from stackplan.bases import BaseFinder
 from stackplan.needs import RoleNeed
 from stackplan.options import may_be_in
 from stackplan.problem import Tier
 from stackplan.solve.pricing import PriceList
-from stackplan.taken import Amounts, Taken
+from stackplan.solve.turns import levels_of
+from stackplan.taken import Amounts
 
 _ROUNDED = 0.5  # values are rounded to whole thousandths
-_NOBODY = float("-inf")
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
-@dataclass(slots=True)
-class Outline:
-    """A base in the units of prices: what each need gets of it at best, and what it takes at each context."""
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the numbers of columns and rows stand for."""
 
-    base: Base
+    needs: tuple[RoleNeed, ...]
+    pools: dict[str, int]
+    keys: dict[str, int]
+    lineages: dict[str, int]
+    groups: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Options, or bounds of them: value by need in HOT (-inf: does not serve it), bytes by pool when WARM."""
+
+    values: Floats
+    key: Integers
+    lineage: Integers
+    group: Integers
+    fixed: Integers
+    per_slot: Integers
+    kept: Integers
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.key)
+
+    def some(self, chosen: Any) -> "Rows":
+        """The rows that an index chooses."""
+        return Rows(*(getattr(self, name)[chosen] for name in self.__slots__))
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """One row, told in words."""
+
     key: str
     lineage: str
-    values: tuple[tuple[RoleNeed, float], ...]  # value in HOT at the wished context
-    least: Amounts
     group: str
-    curve: list[tuple[int, Taken, Amounts]] | None = None
+    values: Sequence[tuple[int, float]]  # by place of the need among the terms
+    amounts: Amounts
+
+
+def rows_of(sketches: Sequence[Sketch], terms: Terms) -> Rows:
+    """Sketches as rows."""
+    values = np.full((len(sketches), len(terms.needs)), -np.inf)
+    amounts = np.zeros((3, len(sketches), len(terms.pools)), dtype=np.int64)
+    for row, one in enumerate(sketches):
+        for need, value in one.values:
+            values[row, need] = value
+        for pool, *own in one.amounts:
+            amounts[:, row, terms.pools[pool]] = own
+
+    def numbers(told: Iterable[int]) -> Integers:
+        return np.fromiter(told, dtype=np.int64, count=len(sketches))
+
+    return Rows(
+        values,
+        numbers(terms.keys[one.key] for one in sketches),
+        numbers(terms.lineages[one.lineage] for one in sketches),
+        numbers(terms.groups[one.group] for one in sketches),
+        *amounts,
+    )
+
+
+def joined(parts: Sequence[Rows]) -> Rows:
+    """Rows one after the other."""
+    return Rows(*(np.concatenate([getattr(part, name) for part in parts]) for name in Rows.__slots__))
 
 
 class Offered:
     """One tier under one list of prices. Upper bounds throughout: what is rounded is rounded in favour of options."""
 
-    def __init__(self, found: PriceList, tier: Tier, finder: BaseFinder) -> None:
+    def __init__(self, found: PriceList, tier: Tier, finder: BaseFinder, terms: Terms) -> None:
         self.tier = tier
-        self._found, self._context_factor = found, finder.rating.context_factor
-        self._shares = {
-            need.id: (finder.rating.tier_factor(need, tier), found.need_price(need.id) - _ROUNDED)
-            for need in finder.needs
-            if may_be_in(need, tier)
-        }
-        running = {pool: found.memory[pool] + found.hot_beside_cold[pool] for pool in found.units}
-        self._hot = {pool: price / found.units[pool] for pool, price in running.items()}
-        self._kept = {pool: found.memory[pool] / found.units[pool] for pool in found.units}
-        self._barring = bool(found.barred_keys or found.barred_pairs or found.only)
-        self._ruling = any(found.apart.values()) or any(found.alike.values())
-        self._budgets = {pool.id: pool.budget_bytes for pool in finder.host.pools}
+        self._found, self._terms = found, terms
+        here = [may_be_in(need, tier) for need in terms.needs]
+        self._factor = np.array([finder.rating.tier_factor(need, tier) for need in terms.needs])
+        prices = [found.need_price(need.id) - _ROUNDED for need in terms.needs]
+        self._price = np.where(here, prices, np.inf)
+        self._slots = np.array([need.slots for need in terms.needs], dtype=np.int64)
+        self._keys = self._by(terms.keys, lambda key: found.key.get(key, 0.0))
+        running = {pool: found.memory[pool] + found.hot_beside_cold[pool] for pool in terms.pools}
+        self._hot = self._by(terms.pools, lambda pool: running[pool] / found.units[pool])
+        self._kept = self._by(terms.pools, lambda pool: found.memory[pool] / found.units[pool])
         self._loose = sum(running.values()) + sum(found.memory.values())
+        budgets = {pool.id: pool.budget_bytes for pool in finder.host.pools}
+        self._budgets = self._by(terms.pools, budgets.__getitem__)
+        self._rules = self._ruled()
+        self._turns = None if tier == "hot" else _Turns(found, tier, terms, budgets)
 
-    def willing(self, values: tuple[tuple[RoleNeed, float], ...]) -> float:
-        """What needs would pay for the best of a model if memory were free, added up."""
-        parts = [best * share[0] - share[1] for need, best in values if (share := self._shares.get(need.id))]
-        most = max(parts, default=_NOBODY)
-        return most if most <= 0.0 else sum(part for part in parts if part > 0.0)
-
-    def gain(self, outline: Outline, amounts: Amounts, context: int | None) -> float:
-        """What an option may gain at most; with no ``context``, any option of the outline."""
-        most, welcome, shares = _NOBODY, list[tuple[float, int]](), self._shares
-        for need, best in outline.values:
-            share = shares.get(need.id)
-            if share is None or (self._barring and self._found.bars(need.id, outline.key)):
-                continue
-            value = best * share[0]
-            if context is not None:
-                value *= self._context_factor(need, context)
-            part = value - share[1]
-            if self._ruling:
-                part -= self._ruled(outline, need)
-            if part > most or part > 0.0:
-                part -= self._serving(outline, need, amounts)
-                if part > 0.0:
-                    welcome.append((part, need.slots))
-                most = max(most, part)
-        key = self._found.key.get(outline.key, 0.0)
-        together = self._together(welcome, amounts) if len(welcome) > 1 else sum([part for part, _ in welcome])
-        return together + min(0.0, most) - key - self._running(amounts)  # -inf when no need may be in this tier
-
-    def _together(self, welcome: list[tuple[float, int]], amounts: Amounts) -> float:
-        """What those who would gain may gain together: no more than have their slots beside the weights."""
-        total, asked = sum([part for part, _ in welcome]), sum([slots for _, slots in welcome])
-        room = float(asked)
-        for pool, fixed, per_slot, kept in amounts:
-            if per_slot and (left := (self._budgets[pool] - fixed - kept) / per_slot) < room:
-                room = left
-        if room >= asked:
-            return total
-        gained = 0.0
-        for part, slots in sorted(welcome, key=lambda one: -one[0] / one[1]):
-            share = min(1.0, room / slots)
-            gained += part * share
-            room -= slots
-            if room <= 0.0:
-                break
-        return gained
-
-    def _ruled(self, outline: Outline, need: RoleNeed) -> float:
-        """What rules between needs take off."""
-        apart, alike = self._found.apart, self._found.alike
-        return apart.get((need.id, outline.key), 0.0) + alike.get((need.id, outline.lineage), 0.0)
-
-    def _serving(self, outline: Outline, need: RoleNeed, amounts: Amounts) -> float:
-        cost, found = 0.0, self._found
-        if self.tier == "hot":
-            for pool, _, per_slot, _ in amounts:
-                cost += self._hot[pool] * per_slot
-            return max(0.0, cost * need.slots - self._loose)
-        for pool, fixed, per_slot, _ in amounts:
-            unit = found.units[pool]
-            units = fixed // unit + per_slot * need.slots // unit
-            cost += found.turn_cost(self.tier, outline.group, pool, need.id, outline.key, units)
-        return cost
-
-    def _running(self, amounts: Amounts) -> float:
-        if self.tier == "hot":
-            cost = sum([self._hot[pool] * (fixed + kept) for pool, fixed, _, kept in amounts])
-        elif self.tier == "warm":
-            cost = sum([self._kept[pool] * kept for pool, _, _, kept in amounts])
+    def gains(self, rows: Rows) -> Floats:
+        """What each row may gain at most; -inf where no need may be in this tier."""
+        parts = rows.values * self._factor - self._price
+        for table, own in self._rules:
+            parts -= table[getattr(rows, own)]
+        if self._turns is None:
+            slot = rows.per_slot @ self._hot
+            parts -= np.maximum(0.0, slot[:, None] * self._slots - self._loose)
         else:
-            return 0.0
-        return max(0.0, cost - self._loose)
+            parts -= self._turns.costs(rows)
+        together, most = np.maximum(parts, 0.0).sum(axis=1), parts.max(axis=1)
+        self._fit(rows, parts, together)
+        return together + np.minimum(0.0, most) - self._keys[rows.key] - self._running(rows)
+
+    def _running(self, rows: Rows) -> Floats:
+        if self.tier == "cold":
+            return np.zeros(len(rows))
+        cost = (rows.fixed + rows.kept) @ self._hot if self.tier == "hot" else rows.kept @ self._kept
+        return np.maximum(0.0, cost - self._loose)
+
+    def _fit(self, rows: Rows, parts: Floats, together: Floats) -> None:
+        """Lower ``together`` where not all who would gain have their slots beside the weights: a knapsack of slots."""
+        several = np.flatnonzero((parts > 0.0).sum(axis=1) > 1)
+        if not len(several):
+            return
+        fixed, per_slot = rows.fixed[several] + rows.kept[several], rows.per_slot[several]
+        left = np.where(per_slot > 0, (self._budgets - fixed) / np.maximum(per_slot, 1), np.inf)
+        room, gaining = left.min(axis=1), parts[several] > 0.0
+        tight = (room < (gaining * self._slots).sum(axis=1)).nonzero()[0]
+        worth = np.where(gaining[tight], parts[several[tight]], 0.0)
+        order = np.argsort(-worth / self._slots, axis=1, kind="stable")
+        worth, slots = np.take_along_axis(worth, order, axis=1), self._slots[order]
+        before = np.cumsum(slots, axis=1) - slots
+        share = np.clip((room[tight, None] - before) / slots, 0.0, 1.0)
+        together[several[tight]] = (worth * share).sum(axis=1)
+
+    def _ruled(self) -> list[tuple[Floats, str]]:
+        """What rules between needs take off, and what no part of the space allows, by key and by lineage."""
+        found, terms = self._found, self._terms
+        tables: list[tuple[Floats, str]] = []
+        if any(found.apart.values()):
+            tables.append((self._table(terms.keys, lambda key, need: found.apart.get((need, key), 0.0)), "key"))
+        if any(found.alike.values()):
+            tables.append((self._table(terms.lineages, lambda own, need: found.alike.get((need, own), 0.0)), "lineage"))
+        if found.barred_keys or found.barred_pairs or found.only:
+            barred = self._table(terms.keys, lambda key, need: np.inf if found.bars(need, key) else 0.0)
+            tables.append((barred, "key"))
+        return tables
+
+    def _table(self, names: dict[str, int], told: Callable[[str, str], float]) -> Floats:
+        return np.array([[told(name, need.id) for need in self._terms.needs] for name in names])
+
+    @staticmethod
+    def _by(names: Iterable[str], told: Callable[[str], float]) -> Floats:
+        return np.array([told(name) for name in names], dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class _Price:
+    """What turns in one pool cost one need, by swap group (and key, where the need is several alike)."""
+
+    unit_price: Floats
+    steps: Floats | None
+    most: Floats | None
+
+
+class _Turns:
+    """What taking turns costs, by pool and need."""
+
+    def __init__(self, found: PriceList, tier: Tier, terms: Terms, budgets: dict[str, int]) -> None:
+        self._found, self._tier, self._terms = found, tier, terms
+        self._slots = [need.slots for need in terms.needs]
+        self._levels = {pool: np.array(levels_of(size // found.units[pool])) for pool, size in budgets.items()}
+        self._prices = {(pool, need.id): self._price(pool, need.id) for pool in terms.pools for need in terms.needs}
+
+    def costs(self, rows: Rows) -> Floats:
+        """What each need pays for being served in turn with others, by row."""
+        costs = np.zeros((len(rows), len(self._slots)))
+        for pool, number in self._terms.pools.items():
+            shift = self._found.units[pool].bit_length() - 1  # a unit is a power of two
+            for slots in sorted(set(self._slots)):
+                units = (rows.fixed[:, number] >> shift) + ((rows.per_slot[:, number] * slots) >> shift)
+                reached = np.searchsorted(self._levels[pool], units, side="right")
+                for place, need in enumerate(self._terms.needs):
+                    if need.slots == slots:
+                        self._add(costs[:, place], self._prices[pool, need.id], rows, units, reached)
+        return costs
+
+    @staticmethod
+    def _add(costs: Floats, price: _Price, rows: Rows, units: Integers, reached: Any) -> None:
+        costs += price.unit_price[rows.group] * units
+        if price.steps is not None:
+            costs += price.steps[rows.group, rows.key if price.steps.shape[1] > 1 else 0, reached]
+        if price.most is not None:
+            costs[units >= price.most[rows.group]] = np.inf
+
+    def _price(self, pool: str, need: str) -> _Price:
+        keys = list(self._terms.keys) if need in self._found.merged else [""]
+        turns = [
+            [self._found.turn_of(self._tier, group, pool, need, key) for key in keys] for group in self._terms.groups
+        ]
+        none = (0.0,) * (len(self._levels[pool]) + 1)
+        stepped = any(turn.steps for own in turns for turn in own)
+        steps = [[turn.steps[1] if turn.steps else none for turn in own] for own in turns] if stepped else None
+        most = np.array([own[0].most for own in turns])
+        return _Price(
+            np.array([own[0].price for own in turns]),
+            None if steps is None else np.array(steps),
+            most if np.isfinite(most).any() else None,
+        )

@@ -9,13 +9,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from stackplan.bases import Base, BaseFinder, Served
+from stackplan.bases import Base, BaseFinder
 from stackplan.catalog import Artifact, Catalog, Engine, Model
 from stackplan.configuration import Configuration, place_name
 from stackplan.eligibility import IMAGE, Refusal, artifact_obstacle, engine_for, model_obstacle
 from stackplan.hardware import Host
 from stackplan.needs import RoleNeed
 from stackplan.problem import TIERS, Candidate, Diversity, Need, Offer, Problem, Tier
+from stackplan.prospects import Served
 from stackplan.rating import Rating
 from stackplan.serving import Placement, SpeedEstimate
 from stackplan.stack import Policy
@@ -138,7 +139,7 @@ def column_of(base: Base, context: int, taken: Taken, tier: Tier, finder: BaseFi
             tier=tier,
             takes=taken.for_tier(tier, finder.host),
             files=configuration.files,
-            swap_group=swap_group(configuration) if tier == "warm" else "",
+            swap_group=swap_group(configuration.engine, configuration.placement) if tier == "warm" else "",
             lineage=configuration.model.lineage,
         ),
         deployable=Deployable(configuration, tier, taken, base.speed),
@@ -161,9 +162,9 @@ def may_be_in(need: RoleNeed, tier: Tier) -> bool:
     return TIERS.index(tier) <= TIERS.index(cast("Tier", need.tier)) + 1
 
 
-def swap_group(configuration: Configuration) -> str:
+def swap_group(engine: str, placement: Placement) -> str:
     """Where WARM instances take turns: one place under one engine, since no engine makes another one let go."""
-    return f"warm-{configuration.engine}-{place_name(Placement(configuration.placement.devices))}"
+    return f"warm-{engine}-{place_name(Placement(placement.devices))}"
 
 
 def _value(need: RoleNeed, merit: float, context: int, memory: int, tier: Tier, rating: Rating) -> int:

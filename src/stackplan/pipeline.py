@@ -19,12 +19,14 @@ from stackplan.estimate.speed_model import SpeedModel
 from stackplan.fallbacks import planned_fallbacks, remote_notes
 from stackplan.hardware import Host
 from stackplan.judgement_index import Judgement
+from stackplan.market import Keep, Market, everything
 from stackplan.measurement import Measurement
 from stackplan.needs import needs_of
 from stackplan.options import served_models
 from stackplan.plan import Plan
 from stackplan.problem import Choice
 from stackplan.proposers import Proposers
+from stackplan.prospects import Prospect
 from stackplan.rating import Rating
 from stackplan.remote import RemoteEndpoint
 from stackplan.runtime import Runtime
@@ -50,13 +52,28 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Every way to serve every need of a world, before anything is chosen."""
+    """Every way to serve every need of a world, before anything is chosen.
+
+    ``prospects`` are opened as far as they matter. ``keep`` narrows the space: what it makes of each base.
+    """
 
     world: World
     finder: BaseFinder
     assessor: HostAssessor
-    bases: tuple[Base, ...]
+    prospects: tuple[Prospect, ...]
     measured: Calibration | None = None
+    keep: Keep = everything
+
+    @property
+    def market(self) -> Market:
+        """The space as something to choose from, nothing of it opened."""
+        return Market.of(self.prospects, self.finder, self.keep)
+
+    @property
+    def bases(self) -> tuple[Base, ...]:
+        """All of the space, opened: far more than a choice needs."""
+        opened = (base for prospect in self.prospects for base in self.finder.bases(prospect))
+        return tuple(kept for base in opened if (kept := self.keep(base)) is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +92,7 @@ def plan_world(world: World) -> Planned:
 
 
 def space_of(world: World) -> Space:
-    """The space of a world; what was refused on the way is in ``finder.refusals``."""
+    """The space of a world; what is refused on the way is in ``finder.refusals``."""
     request = world.request
     needs = needs_of(request.stack, world.catalog)
     versions = {engine.id: engine.version for engine in world.catalog.engines}
@@ -84,15 +101,14 @@ def space_of(world: World) -> Space:
     rating = Rating(request.policy, world.judgement.quality, world.judgement.quantisation)
     proposers = Proposers.of(world.host, request.policy, assessor, rating, world.catalog)
     finder = BaseFinder(world.host, needs, request.policy, assessor, rating, proposers)
-    served = list(served_models(needs, world.catalog, request.policy, finder.refusals))
-    bases = tuple(base for one in served for base in finder.bases(one))
-    return Space(world, finder, assessor, bases, measured)
+    prospects = finder.prospects(served_models(needs, world.catalog, request.policy, finder.refusals))
+    return Space(world, finder, assessor, prospects, measured)
 
 
 def best_of(space: Space, *, seconds: float = DEFAULT_SECONDS) -> Planned:
     """The best plan of a space; after so many ``seconds`` the best known, with its bound."""
     world, request, finder = space.world, space.world.request, space.finder
-    chosen = choose(finder, space.bases, partial=request.policy.partial, seconds=seconds, effort=world.effort)
+    chosen = choose(space.market, partial=request.policy.partial, seconds=seconds, effort=world.effort)
     frame = Frame(
         profile=world.profile,
         stack=request.stack.id,

@@ -39,15 +39,19 @@ class Rating:
         self, need: RoleNeed, model: Model, artifact: Artifact, kv_type: str, speed: SpeedEstimate | None
     ) -> float | None:
         """Points left by quality, quantisation, cache type and speed; None when a floor of the need is missed."""
-        key = (need.id, model.id)
-        if key not in self._starts:
-            points = self.score(need, model).points
-            self._starts[key] = start(self.wish(need), points) if points >= need.quality_floor else None
-        begun = self._starts[key]
+        begun = self.begun(need, model)
         rate = speed.decode_tokens_per_second if speed is not None else None
         if begun is None or (rate is not None and rate < need.speed_floor):
             return None
         return begun * self.kept(model, artifact, kv_type) * speed_factor(self.wish(need), rate)
+
+    def begun(self, need: RoleNeed, model: Model) -> float | None:
+        """Points of the model itself, before any file or place takes some; None below the need's floor."""
+        key = (need.id, model.id)
+        if key not in self._starts:
+            points = self.score(need, model).points
+            self._starts[key] = start(self.wish(need), points) if points >= need.quality_floor else None
+        return self._starts[key]
 
     def context_factor(self, need: RoleNeed, context_tokens: int) -> float:
         """Share of the merit that a context leaves."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from stackplan.effort import Effort
-from stackplan.market import TOLERANCE, Market, Promise, varied
+from stackplan.market import TOLERANCE, Market, Option
 from stackplan.options import Column
 from stackplan.problem import Problem
 from stackplan.solve.leaves import leaf_prices
@@ -13,7 +13,7 @@ from stackplan.solve.usage import value
 
 _REFINED = 5  # rounds in which parts of the space get columns that they miss
 _NEGLIGIBLE = 0.001  # of the bound: further rounds cost more than a slightly wider final circle
-_NEARBY, _WIDER = 0.0005, 4  # of the bound: how far is looked at first, and how much further if that is little
+_NEARBY, _WIDER = 0.0005, 2  # of the bound: how far is looked at first, and how much further if that is little
 _NOTHING = float("-inf")
 
 
@@ -37,17 +37,15 @@ def within_reach(
     rewards = found.reward * len(found.required)
     earned = value(problem_of(empty, columns), known) + rewards
     leaves = _leaves(market, columns, empty, found, earned, effort.parts) if effort.parts > 1 else [found]
-    reached, ceiling = _reached(market, leaves, earned, effort.columns)
-    ordered = sorted(reached, key=lambda name: (-reached[name][0], name))
-    if len(ordered) > effort.columns:
-        ceiling = reached[ordered[effort.columns]][0]
-    kept = market.columns(reached[name][1] for name in ordered[: effort.columns])
+    reached, unseen = _reached(market, leaves, earned, effort.columns)
+    ceiling = max(unseen, reached[effort.columns][0] if len(reached) > effort.columns else _NOTHING)
+    kept = market.columns(option for _, option in reached[: effort.columns])
     return Reach(kept | {name: columns[name] for name in known.values()}, ceiling - rewards)
 
 
 def _reached(
     market: Market, leaves: Sequence[PriceList], earned: float, enough: int
-) -> tuple[dict[str, tuple[float, Promise]], float]:
+) -> tuple[list[tuple[float, Option]], float]:
     """Options that could be part of more than ``earned`` with the most that they could be part of, likeliest first.
 
     Looks no further than for about ``enough`` of them; the figure bounds what was not looked at.
@@ -55,16 +53,16 @@ def _reached(
     top = max((leaf.bound for leaf in leaves), default=earned)
     floor = max(earned, top - _NEARBY * abs(top))
     while True:
-        reached: dict[str, tuple[float, Promise]] = {}
+        best: dict[Option, float] = {}
         for leaf in leaves:
-            for promise in market.all(leaf, floor - leaf.bound - TOLERANCE):
-                best = leaf.bound + promise.gain
-                if promise.name not in reached or reached[promise.name][0] < best:
-                    reached[promise.name] = (best, promise)
-        if floor <= earned:
-            return reached, _NOTHING
-        if len(reached) >= enough // 2:
-            return reached, floor
+            least = floor - leaf.bound - TOLERANCE
+            options, gains = market.above(leaf, least)
+            for place, tier in zip(*(gains > least).nonzero(), strict=True):
+                option = (int(options[place]), int(tier))
+                best[option] = max(best.get(option, _NOTHING), leaf.bound + gains[place, tier])
+        if floor <= earned or len(best) >= enough // 2:
+            unseen = _NOTHING if floor <= earned else floor
+            return sorted(((most, one) for one, most in best.items()), key=lambda pair: (-pair[0], pair[1])), unseen
         floor = max(earned, top - _WIDER * (top - floor))
 
 
@@ -78,15 +76,6 @@ def problem_of(empty: Problem, columns: Mapping[str, Column]) -> Problem:
     )
 
 
-def most_added(promises: Sequence[Promise]) -> float:
-    """What columns outside could add together: for each need, the most profitable of those that serve it."""
-    best: dict[str, float] = {}
-    for promise in promises:
-        for need, _ in promise.outline.values:
-            best[need.id] = max(best.get(need.id, 0.0), promise.gain)
-    return sum(best.values())
-
-
 def is_negligible(missed: float, found: PriceList) -> bool:
     """Whether so much more value is not worth another round of pricing."""
     return missed <= _NEGLIGIBLE * abs(found.value_bound)
@@ -98,18 +87,14 @@ def _leaves(
     """Prices of parts of the space; their bounds cover what little the columns outside could still add."""
     for _ in range(_REFINED):
         leaves = leaf_prices(problem_of(empty, columns), found.reward, earned, parts)
-        missing = [market.best(leaf, columns) for leaf in leaves]
-        bounded = [
-            replace(leaf, bound=leaf.bound + most_added(promises))
-            for leaf, (promises, _) in zip(leaves, missing, strict=True)
-        ]
+        outside = [market.best(leaf) for leaf in leaves]
+        bounded = [replace(leaf, bound=leaf.bound + each.missed) for leaf, each in zip(leaves, outside, strict=True)]
         short = [
-            promises
-            for leaf, (promises, whole) in zip(bounded, missing, strict=True)
-            if not whole or (leaf.bound > earned and not is_negligible(most_added(promises), leaf))
+            each.options
+            for leaf, each in zip(bounded, outside, strict=True)
+            if leaf.bound > earned and not is_negligible(each.missed, leaf)
         ]
         if not short:
             return bounded
-        columns |= market.columns(promise for promises in short for promise in varied(promises))
-    better = all(whole for _, whole in missing) and all(leaf.bound <= found.bound for leaf in bounded)
-    return bounded if better else [found]
+        columns |= market.columns(option for options in short for option in options)
+    return bounded if all(leaf.bound <= found.bound for leaf in bounded) else [found]

@@ -1,52 +1,74 @@
 """A few columns of every need to begin pricing with."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from stackplan.bases import Base, BaseFinder
+from stackplan.bases import Base
 from stackplan.configuration import place_name
-from stackplan.market import speaks
+from stackplan.market import Market, Option, speaks
 from stackplan.options import Column, columns_of
+from stackplan.problem import TIERS
+from stackplan.prospects import Prospect
 
 _SEEDS_PER_NEED = 3
+_TRIED = 3  # as many prospects for each seed, should some of them not fit
+
+Offering = tuple[float, int, Prospect]  # points at most, and the number of the prospect
 
 
-def first_columns(bases: Sequence[Base], finder: BaseFinder) -> Iterator[Column]:
+def first_columns(market: Market) -> dict[str, Column]:
     """A few columns of every need to begin with: of the most worthy, the thriftiest and the lightest models."""
-    for position in (p for p, need in enumerate(finder.needs) if speaks(need)):
-        need = finder.needs[position].id
-        offering = [(dict(base.merits)[position], base) for base in bases if position in dict(base.merits)]
-        for rank in (_worth, _thrift, _lightness):
-            models: set[str] = set()
-            for _, base in sorted(offering, key=rank):
-                if len(models) >= _SEEDS_PER_NEED:
-                    break
-                if base.served.key not in models:
-                    columns = [c for c in columns_of(base, finder) if any(offer.need == need for offer in c.offers)]
-                    models |= {base.served.key} if columns else set()
-                    yield from columns[:3] + columns[3:][-3:]
+    return market.columns([option for p in range(len(market.finder.needs)) for option in _first(market, p)])
 
 
-def _worth(pair: tuple[float, Base]) -> tuple[float, str]:
-    return (-pair[0], pair[1].configuration(0).name)
+def _first(market: Market, position: int) -> Iterator[Option]:
+    if not speaks(market.finder.needs[position]):
+        return
+    offering = [(dict(one.best)[position], n, one) for n, one in enumerate(market.prospects) if position in dict(one.best)]
+    whole = [one for one in offering if not one[2].is_cut]
+    for rank in (_worth, _thrift, _lightness):
+        models: set[str] = set()
+        for _, number, prospect in sorted(whole or offering, key=rank)[: _SEEDS_PER_NEED * _TRIED]:
+            if len(models) < _SEEDS_PER_NEED and prospect.served.key not in models:
+                options = _ends(market, number, position)
+                models |= {prospect.served.key} if options else set()
+                yield from options
 
 
-def _thrift(pair: tuple[float, Base]) -> tuple[float, str]:
-    return (-pair[0] / (1 + _weight(pair[1])), pair[1].configuration(0).name)
+def _ends(market: Market, number: int, position: int) -> list[Option]:
+    """The shortest and the longest option of the base of a prospect that is worth most to a need, in each tier."""
+    need = market.finder.needs[position]
+    own = [one for one in market.opened(number) if position in dict(one.base.merits)]
+    for outline in sorted(own, key=lambda one: (-dict(one.base.merits)[position], one.base.configuration(0).name))[:1]:
+        contexts = zip(market.options_of(outline), outline.curve, strict=True)
+        fitting = [option for option, (context, _) in contexts if context >= need.context_floor_tokens]
+        return [(option, tier) for option in {*fitting[:1], *fitting[-1:]} for tier in range(len(TIERS))]
+    return []
 
 
-def _lightness(pair: tuple[float, Base]) -> tuple[float, str]:
-    return (_weight(pair[1]), pair[1].configuration(0).name)
+def _worth(one: Offering) -> tuple[float, str, str]:
+    return (-one[0], *_name(one[2]))
 
 
-def _weight(base: Base) -> int:
-    return sum(pool.fixed_bytes + pool.per_slot_bytes for pool in base.least.pools)
+def _thrift(one: Offering) -> tuple[float, str, str]:
+    return (-one[0] / (1 + one[2].least_weight_bytes), *_name(one[2]))
 
 
-def lightest_columns(bases: Sequence[Base], finder: BaseFinder) -> Iterator[Column]:
+def _lightness(one: Offering) -> tuple[float, str, str]:
+    return (float(one[2].least_weight_bytes), *_name(one[2]))
+
+
+def _name(prospect: Prospect) -> tuple[str, str]:
+    served = prospect.served
+    return served.key, f"{served.engine} {served.vision} {place_name(prospect.placement)}"
+
+
+def lightest_columns(market: Market) -> Iterator[Column]:
     """Each model's lightest file in each place, at the floors of required needs: if these serve none, none does."""
+    finder = market.finder
     required = {position for position, need in enumerate(finder.needs) if need.required}
+    market.open(market.closed)
     lightest: dict[tuple[str, bool, str, str], Base] = {}
-    for base in sorted(bases, key=lambda base: (_weight(base), base.configuration(0).name)):
+    for base in sorted(market.bases, key=lambda base: (_weight(base), base.configuration(0).name)):
         if required & dict(base.merits).keys():
             key = (base.served.key, base.served.vision, place_name(base.placement), base.kv_type)
             lightest.setdefault(key, base)
@@ -54,3 +76,7 @@ def lightest_columns(bases: Sequence[Base], finder: BaseFinder) -> Iterator[Colu
         floors = {finder.needs[position].context_floor_tokens for position in required & dict(base.merits).keys()}
         contexts = {min((c for c in base.contexts if c >= floor), default=0) for floor in floors}
         yield from (c for c in columns_of(base, finder) if c.deployable.configuration.context_tokens in contexts)
+
+
+def _weight(base: Base) -> int:
+    return sum(pool.fixed_bytes + pool.per_slot_bytes for pool in base.least.pools)

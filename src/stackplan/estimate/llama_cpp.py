@@ -19,6 +19,7 @@ from stackplan.estimate.kv_cache import (
     flash_attention,
     layer_cache_bytes,
 )
+from stackplan.estimate.process_memory import process_lines, tokenizer_line
 from stackplan.estimate.question import Question, shape_unknown
 from stackplan.estimate.saved_prompts import checkpoint_bytes
 from stackplan.estimate.speculation import drafting, predicting, prediction_demands
@@ -234,7 +235,10 @@ def _overhead(
 ) -> tuple[OverheadLine, ...]:
     used = [device for device in devices if device.id in placement.devices]
     kept = checkpoint_bytes(prepared.architecture, prepared.sliding_window, serving, extras.checkpoints)
-    lines = overhead.host_lines(extras.cache_ram_bytes, kept)
+    lines = process_lines(prepared.architecture, prepared.weights, prepared.graph.kinds, serving, on_cpu=not used)
+    lines += overhead.saved_lines(extras.cache_ram_bytes, kept)
+    if extras.draft:
+        lines += (tokenizer_line(extras.draft.architecture, extras.draft.weights, "draft tokenizer"),)
     for device in used:
         lines += overhead.device_lines(device)
         if extras.draft:

@@ -24,8 +24,6 @@ _OTHER_BACKENDS = {
     Backend.METAL: ("Metal context and pools", 100 * MIB, Basis.ASSUMED),
     Backend.SYCL: ("SYCL context and pools", 500 * MIB, Basis.ASSUMED),
 }
-# llama-server's own memory, 16 to 52 MiB over 27 real loads (llama.cpp b11434, tests/truth resident rows).
-HOST_PROCESS_BYTES = 52 * MIB
 # A draft in the same process shares the context and has its own workspace: 50 to 100 MiB planned.
 DRAFT_POOL_BYTES = 75 * MIB
 
@@ -52,9 +50,9 @@ def _context_by_class(device: Device) -> int:
     return next((size for limit, size in _CUDA_CONTEXT_BY_BANDWIDTH if bandwidth <= limit), _CUDA_CONTEXT_LARGE)
 
 
-def host_lines(cache_ram_bytes: int, checkpoint_bytes: int) -> tuple[OverheadLine, ...]:
-    """The server process and what it may save of prompts: limits that the engine is told, so they are exact."""
-    lines = [OverheadLine(HOST, "server process", HOST_PROCESS_BYTES, Basis.MEASURED)]
+def saved_lines(cache_ram_bytes: int, checkpoint_bytes: int) -> tuple[OverheadLine, ...]:
+    """What the server may save of prompts: limits that the engine is told, so they are exact."""
+    lines = []
     if cache_ram_bytes:
         lines.append(OverheadLine(HOST, "prompt cache limit", cache_ram_bytes, Basis.DERIVED))
     if checkpoint_bytes:

@@ -6,6 +6,7 @@ below (best known choice - relaxation's value) can be left out without losing th
 Wolsey, Integer Programming, 2nd ed. (2020), section 7.6. tests/solve/test_pricing.py holds it against trying all.
 """
 
+import math
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -21,6 +22,23 @@ from stackplan.solve.simplex import Ended, Relaxation
 from stackplan.solve.turns import cold_place, levels_of, warm_place
 
 Steps = tuple[tuple[int, ...], tuple[float, ...]]  # levels in units, and what reaching so many of them costs
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What it costs to take a turn: ``price`` a unit and what reaching ``steps`` costs; ``most`` units are too many."""
+
+    unit: int
+    most: float
+    price: float
+    steps: Steps | None = None
+
+    def cost(self, units: int) -> float:
+        """What it costs that somebody takes so many units in their turn."""
+        if units >= self.most:
+            return math.inf
+        cost = self.price * units
+        return cost if self.steps is None else cost + self.steps[1][bisect_right(self.steps[0], units)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +90,16 @@ class PriceList:
 
     def turn_cost(self, tier: str, group: str, pool: str, need: str, key: str, units: int) -> float:
         """What it costs that ``need`` is served by a WARM or COLD candidate that takes so many units in its turn."""
+        return self.turn_of(tier, group, pool, need, key).cost(units)
+
+    def turn_of(self, tier: str, group: str, pool: str, need: str, key: str) -> Turn:
+        """What turns in a place cost a need, whatever their size."""
         place = cold_place(pool) if tier == "cold" else warm_place(group, pool)
-        if units >= self.below.get(place, units + 1):
-            return float("inf")
+        unit, most = self.units[pool], self.below.get(place, math.inf)
         if place not in self.places:  # its prices over needs may add up to the pool's
-            return 0.0 if tier == "cold" else self.memory[pool] * units / self.need_count
-        cost = self.turn.get((place, need), 0.0) * units
+            return Turn(unit, most, 0.0 if tier == "cold" else self.memory[pool] / self.need_count)
         steps = self.levels.get((place, f"{need} by {key}" if need in self.merged else need))
-        return cost if steps is None else cost + steps[1][bisect_right(steps[0], units)]
+        return Turn(unit, most, self.turn.get((place, need), 0.0), steps)
 
     def _fixed_price(self, candidate: Candidate, pool: str, fixed_bytes: int, kept_bytes: int) -> float:
         unit = self.units[pool]

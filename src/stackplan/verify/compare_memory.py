@@ -8,6 +8,7 @@ from stackplan.units import format_bytes
 from stackplan.verify.finding import Check, Finding, agrees, breach, unknown
 from stackplan.verify.held_bytes import Range, held_bytes, planned_range, told_range, tolerance
 from stackplan.verify.observation import MemorySeen, ModelSeen
+from stackplan.verify.set_aside import set_aside_bytes
 
 _MISPLACED = "start its server from what this plan renders; see in its log which devices it found"
 _OTHER_BYTES = (
@@ -78,7 +79,8 @@ def _host_bytes(plan: Plan, instance: Instance, held: MemorySeen | None) -> Find
         return unknown(Check.BYTES, instance.id, held.problem if held and held.problem else "nobody saw its processes")
     ggml = instance.engine in (LLAMA_CPP, OLLAMA)
     quantisation = plan.artifact(instance.artifact).quantisation
-    seen = held_bytes(held.host, demand, quantisation, allocations_count=ggml)
+    aside = set_aside_bytes(held.files, instance.micro_batch_tokens)
+    seen = held_bytes(held.host, demand, quantisation, allocations_count=ggml, set_aside_bytes=aside)
     return _bytes(instance, planned_range(instance, (demand,)), seen, f"in {demand.pool}")
 
 

@@ -51,16 +51,19 @@ def told_range(instance: Instance) -> Range:
     return Range(round(parts * (1 - off)), parts, round(parts * (1 + off)))
 
 
-def held_bytes(host: HostBytes, demand: PlannedDemand, quantisation: str, *, allocations_count: bool) -> int:
+def held_bytes(
+    host: HostBytes, demand: PlannedDemand, quantisation: str, *, allocations_count: bool, set_aside_bytes: int = 0
+) -> int:
     """Bytes that the processes take of host memory, in the sense of the plan.
 
-    With ``allocations_count`` (ggml asks for its buffers once and for good) private memory counts whole, else as far as
-    it is resident. Weights that llama.cpp has rewritten for the CPU exist twice; the mapped originals are cold then and
-    count only as far as they were not rewritten.
+    With ``allocations_count`` (ggml asks for its buffers once and for good) private memory counts whole, less what is
+    set aside and never used (`set_aside`) as far as it is untouched indeed; else memory counts as far as it is resident.
+    Weights that llama.cpp has rewritten for the CPU exist twice; the mapped originals are cold then and count only as
+    far as they were not rewritten.
     """
     if not allocations_count:
         return host.resident_bytes
-    private = host.allocated_bytes + host.program_bytes
+    private = host.allocated_bytes - min(set_aside_bytes, host.untouched_bytes) + host.program_bytes
     if quantisation.upper() in _NEVER_REPACKED:
         return private + host.mapped_bytes
     rewritten = min(max(0, private - (demand.total_bytes - demand.weights_bytes)), demand.weights_bytes)

@@ -16,11 +16,11 @@ _RSS = re.compile(r"Rss:\s+(\d+) kB")
 
 def host_bytes(lines: Iterable[str], stack_bytes: int) -> HostBytes:
     """What the lines of a map add up to. ``stack_bytes`` is the limit of a thread's stack, which is only a limit."""
-    allocated = mapped = program = resident = 0
+    allocated = untouched = mapped = program = resident = 0
     before: tuple[int, bool] = (0, False)  # where the last region ends, and whether it is a guard page
     for start, end, permissions, name, rss in _regions(lines):
         size = end - start
-        is_file = name.startswith("/") and not name.startswith(("/dev/zero", "/memfd:", "/SYSV", "/[aio]"))
+        is_file = _is_file(name)
         resident += rss
         if is_file and permissions[3] == "s":
             mapped += size
@@ -28,9 +28,21 @@ def host_bytes(lines: Iterable[str], stack_bytes: int) -> HostBytes:
             program += rss
         elif "w" in permissions and permissions[3] == "p":
             above_guard = before == (start, True)
-            allocated += max(rss, size - stack_bytes) if above_guard or name.startswith("[stack") else size
+            counted = max(rss, size - stack_bytes) if above_guard or name.startswith("[stack") else size
+            allocated += counted
+            untouched += max(0, counted - rss)
         before = (end, permissions.startswith("---") and not is_file)
-    return HostBytes(allocated, mapped, program, resident)
+    return HostBytes(allocated, mapped, program, resident, untouched)
+
+
+def mapped_files(lines: Iterable[str]) -> tuple[str, ...]:
+    """Paths of the files that are shared with the page cache, as models are."""
+    found = (region for region in _regions(lines) if region[2].endswith("s") and _is_file(region[3]))
+    return tuple(dict.fromkeys(name for _, _, _, name, _ in found))
+
+
+def _is_file(name: str) -> bool:
+    return name.startswith("/") and not name.startswith(("/dev/zero", "/memfd:", "/SYSV", "/[aio]"))
 
 
 def _regions(lines: Iterable[str]) -> Iterable[tuple[int, int, str, str, int]]:

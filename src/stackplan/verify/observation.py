@@ -67,22 +67,32 @@ class DeviceBytes:
 class HostBytes:
     """Host memory of processes, by kind.
 
-    ``allocated_bytes`` is private and writable, touched or not, ``mapped_bytes`` are files shared with the page cache
-    (weights), ``program_bytes`` the resident part of programs and libraries, ``resident_bytes`` everything that is in
-    memory now (RSS).
+    ``allocated_bytes`` is private and writable, touched or not, ``untouched_bytes`` the part of it that nothing was
+    written to yet, ``mapped_bytes`` are files shared with the page cache (weights), ``program_bytes`` the resident part
+    of programs and libraries, ``resident_bytes`` everything that is in memory now (RSS).
     """
 
     allocated_bytes: int
     mapped_bytes: int
     program_bytes: int
     resident_bytes: int
+    untouched_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedFile:
+    """A model file that a process has loaded: its architecture ("" where the file does not say) and its tensors."""
+
+    architecture: str
+    tensors: int
 
 
 @dataclass(frozen=True, slots=True)
 class MemorySeen:
     """The processes of one instance and what they hold; ``problem`` says why something is None.
 
-    ``sleeps`` says that their command line asks for unloading when idle, None where nobody can tell.
+    ``sleeps`` says that their command line asks for unloading when idle, None where nobody can tell. ``files`` are the
+    model files that they have loaded, as far as those can be read.
     """
 
     instance: str
@@ -91,6 +101,7 @@ class MemorySeen:
     host: HostBytes | None = None
     devices: tuple[DeviceBytes, ...] | None = None
     problem: str = ""
+    files: tuple[LoadedFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 In containers a port belongs to Docker's proxy, but the processes are there, with the words that were rendered.
 """
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,9 @@ from pathlib import Path
 from stackplan.plan import Plan
 from stackplan.render.servers import Server
 from stackplan.running.endpoints import listeners
-from stackplan.verify.memory_map import host_bytes
-from stackplan.verify.observation import DeviceBytes, HostBytes, MemorySeen, ModelSeen, ServerSeen
+from stackplan.verify.memory_map import host_bytes, mapped_files
+from stackplan.verify.model_files import loaded_files
+from stackplan.verify.observation import DeviceBytes, HostBytes, LoadedFile, MemorySeen, ModelSeen, ServerSeen
 
 _LARGEST_MAP_BYTES = 256 * 1024**2
 _STACK_BYTES = 8 * 1024**2  # glibc's default, where a process's own limit cannot be read
@@ -82,7 +84,7 @@ def _memory(plan: Plan, server: Server, model: ModelSeen, there: Machine, device
             for device in plan.host.machine.gpus
             if device.id in devices
         )
-    return MemorySeen(model.instance, found, sleeps, host, held, problem)
+    return MemorySeen(model.instance, found, sleeps, host, held, problem, _files(found, there) if host else ())
 
 
 def processes_of(server: Server, model: ModelSeen, there: Machine) -> tuple[int, ...]:
@@ -121,13 +123,29 @@ def _host(processes: Iterable[int]) -> tuple[HostBytes | None, str]:
         sum(part.mapped_bytes for part in parts),
         sum(part.program_bytes for part in parts),
         sum(part.resident_bytes for part in parts),
+        sum(part.untouched_bytes for part in parts),
     ), ""
 
 
 def _map(process: int) -> HostBytes:
-    with (_PROC / str(process) / "smaps").open("rb") as file:
-        text = file.read(_LARGEST_MAP_BYTES).decode(errors="replace")
-    return host_bytes(text.splitlines(), _stack_limit(process))
+    return host_bytes(_map_lines(process, "smaps"), _stack_limit(process))
+
+
+def _map_lines(process: int, kind: str) -> list[str]:
+    with (_PROC / str(process) / kind).open("rb") as file:
+        return file.read(_LARGEST_MAP_BYTES).decode(errors="replace").splitlines()
+
+
+def _files(processes: Iterable[int], there: Machine) -> tuple[LoadedFile, ...]:
+    """Model files, looked up where the process itself sees them: it may live in a container."""
+    paths: list[Path] = []
+    for one in processes:
+        own = _PROC / str(one)
+        with contextlib.suppress(OSError):
+            paths += [own / "root" / name.lstrip("/") for name in mapped_files(_map_lines(one, "smaps"))]
+        words = [word for word in there.processes[one].words if word and "\0" not in word]
+        paths += [own / ("root" if word.startswith("/") else "cwd") / word.lstrip("/") for word in words]
+    return loaded_files(paths)
 
 
 def _stack_limit(process: int) -> int:
