@@ -66,7 +66,8 @@ SHARED = {
         "templates", "units",
     },
     "verify": {
-        "exchange", "finding", "gateway", "held_bytes", "memory_map", "observation", "role_question", "samples",
+        "exchange", "finding", "gateway", "held_bytes", "memory_map", "model_files", "observation", "role_question",
+        "samples", "set_aside",
     },
     "running": {
         "endpoints", "environment", "leftovers", "lifecycle", "logs", "memory", "ollama", "programs", "readiness",

@@ -337,7 +337,7 @@ def test_findings_are_plain_values() -> None:
 PURE = (
     "compare", "compare_memory", "compare_answers", "held_bytes", "finding", "observation", "exchange", "memory_map",
     "role_question", "role_answer", "samples", "gateway", "engines", "run", "llama_cpp", "ollama", "vllm",
-    "text_embeddings", "infinity", "speaches",
+    "text_embeddings", "infinity", "speaches", "set_aside",
 )  # fmt: skip
 
 

@@ -24,6 +24,10 @@ CELL_BYTES = 96
 # Tokens, their texts and numbers, ranks of merges: 6.4 (262144 tokens, 514906 merges) to 9.4 (49152 tokens) bytes for
 # each byte of a file's header over 14 SentencePiece, WordPiece and byte-pair vocabularies, 7.3 in the middle.
 TOKENIZER_BYTES_PER_HEADER_BYTE = 7.5
+# Headers had 20 to 61 bytes for each token. What a file has beyond that is no vocabulary, such as tensors that nobody
+# listed where only its published size is known.
+_LARGEST_HEADER_BYTES_PER_TOKEN = 80
+_LARGEST_HEADER_BESIDE_TOKENS = 64 * KIB
 # Unigram vocabularies (XLM-RoBERTa and its like) keep a tree of all prefixes: 131 MiB for 250048 tokens.
 UNIGRAM_BYTES_PER_TOKEN = 550
 _UNIGRAM_FAMILIES = ("bert", "t5")
@@ -44,8 +48,8 @@ def process_lines(
         lines.append(
             OverheadLine(HOST, "outputs of a full batch", batch_rows_bytes(architecture, serving), Basis.DERIVED)
         )
-    if on_cpu:
-        lines.append(OverheadLine(HOST, "matrix work area", work_bytes(architecture, kinds, serving), Basis.DERIVED))
+    if on_cpu and (size := work_bytes(architecture, weights, kinds, serving)):
+        lines.append(OverheadLine(HOST, "matrix work area", size, Basis.DERIVED))
     return tuple(lines)
 
 
@@ -62,8 +66,9 @@ def tokenizer_line(architecture: Architecture, weights: WeightTable, name: str =
 
 def tokenizer_bytes(architecture: Architecture, weights: WeightTable) -> int:
     """The vocabulary in memory, by the bytes that it takes in the file, or by its tokens where prefixes are a tree."""
-    header = max(0, weights.file_bytes - weights.tensor_bytes)
     rows = architecture.vocabulary_rows
+    most = _LARGEST_HEADER_BYTES_PER_TOKEN * rows + _LARGEST_HEADER_BESIDE_TOKENS
+    header = min(max(0, weights.file_bytes - weights.tensor_bytes), most)
     if rows > _LARGEST_WORDPIECE and any(name in architecture.name for name in _UNIGRAM_FAMILIES):
         return UNIGRAM_BYTES_PER_TOKEN * rows
     return int(TOKENIZER_BYTES_PER_HEADER_BYTE * header)
@@ -79,10 +84,16 @@ def batch_rows_bytes(architecture: Architecture, serving: Serving) -> int:
     return _FLOAT_BYTES * row * max(0, min(serving.micro_batch_tokens, serving.context_tokens) - serving.slots)
 
 
-def work_bytes(architecture: Architecture, kinds: Sequence[Layer], serving: Serving) -> int:
-    """The widest input of a matrix for a whole micro-batch, in half floats at most (ggml-cpu's work data)."""
-    widest = max(map(_widest, kinds), default=0)
-    return _HALF_BYTES * serving.micro_batch_tokens * max(widest, architecture.embedding_length)
+def work_bytes(architecture: Architecture, weights: WeightTable, kinds: Sequence[Layer], serving: Serving) -> int:
+    """The widest input of a matrix for a whole micro-batch, in half floats at most (ggml-cpu's work data).
+
+    Nothing for weights of 32 bits, whose inputs are not converted.
+    """
+    widest = max((*map(_widest, kinds), architecture.embedding_length))
+    dense = max((layer.feed_forward_length for layer in kinds), default=0) * architecture.embedding_length
+    if dense and weights.largest_layer_tensor_bytes >= _FLOAT_BYTES * dense:
+        return 0
+    return _HALF_BYTES * serving.micro_batch_tokens * widest
 
 
 def _widest(layer: Layer) -> int:

@@ -6,6 +6,7 @@ the most is the plan with them, each within the tolerance of the estimator (docs
 
 from dataclasses import dataclass
 
+from stackplan.estimate.process_memory import PROGRAM_BYTES
 from stackplan.hardware import Basis
 from stackplan.plan import Instance, PlannedDemand
 from stackplan.verify.observation import HostBytes
@@ -57,7 +58,7 @@ def held_bytes(
     """Bytes that the processes take of host memory, in the sense of the plan.
 
     With ``allocations_count`` (ggml asks for its buffers once and for good) private memory counts whole, less what is
-    set aside and never used (`set_aside`) as far as it is untouched indeed; else memory counts as far as it is resident.
+    set aside and never used (`set_aside`) as far as it is untouched indeed; else memory counts when it is resident.
     Weights that llama.cpp has rewritten for the CPU exist twice; the mapped originals are cold then and count only as
     far as they were not rewritten.
     """
@@ -66,5 +67,7 @@ def held_bytes(
     private = host.allocated_bytes - min(set_aside_bytes, host.untouched_bytes) + host.program_bytes
     if quantisation.upper() in _NEVER_REPACKED:
         return private + host.mapped_bytes
-    rewritten = min(max(0, private - (demand.total_bytes - demand.weights_bytes)), demand.weights_bytes)
+    # What is certain beside weights: allowances such as a prompt cache may be empty.
+    certain = demand.total_bytes - demand.weights_bytes - max(0, demand.overhead_bytes - PROGRAM_BYTES)
+    rewritten = min(max(0, private - certain), demand.weights_bytes)
     return private + max(0, host.mapped_bytes - rewritten)
