@@ -26,17 +26,17 @@ Tensors = dict[str, tuple[int, ...]]
 Pairs = dict[str, object]
 
 
-def chat_model(path: Path, *, experts: int = 0, shape: Shape = TINY) -> None:
-    """A llama with a byte vocabulary and a chat template; with ``experts``, of which two answer."""
+def chat_model(path: Path, *, experts: int = 0, shape: Shape = TINY, words: int = 0) -> None:
+    """A llama with a byte vocabulary, so many ``words`` and a chat template; with ``experts``, of which two answer."""
     width, wide = shape.width, shape.feed_forward
-    tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *_words(words)]
     pairs = _shape("llama", shape) | {
         "llama.attention.layer_norm_rms_epsilon": 1e-5,
         "llama.rope.dimension_count": width // shape.heads,
         "tokenizer.ggml.model": "llama",
         "tokenizer.ggml.tokens": tokens,
         "tokenizer.ggml.scores": [0.0] * len(tokens),
-        "tokenizer.ggml.token_type": [2, 3, 3] + [6] * 256,
+        "tokenizer.ggml.token_type": [2, 3, 3] + [6] * 256 + [1] * words,
         "tokenizer.ggml.bos_token_id": 1,
         "tokenizer.ggml.eos_token_id": 2,
         "tokenizer.chat_template": "{% for message in messages %}{{ message['content'] }}{% endfor %}",
@@ -58,10 +58,11 @@ def chat_model(path: Path, *, experts: int = 0, shape: Shape = TINY) -> None:
     _write(path, pairs, tensors)
 
 
-def encoder(path: Path, *, reranks: bool, shape: Shape = TINY) -> None:
-    """A BERT; with a classification head it ranks."""
+def encoder(path: Path, *, reranks: bool, shape: Shape = TINY, words: int = 0) -> None:
+    """A BERT that knows eight letters and ``words``; with a classification head it ranks."""
     width, wide = shape.width, shape.feed_forward
-    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"\u2581{letter}" for letter in "abcdefgh")]
+    letters = [f"\u2581{letter}" for letter in "abcdefgh"]
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *_words(words)]
     special = {"bos": 2, "eos": 3, "seperator": 3, "cls": 2, "padding": 0, "unknown": 1, "mask": 4}
     pairs = _shape("bert", shape) | {
         "bert.attention.layer_norm_epsilon": 1e-5,
@@ -96,6 +97,11 @@ def encoder(path: Path, *, reranks: bool, shape: Shape = TINY) -> None:
         for part in ("attn_output_norm", "layer_output_norm"):
             tensors |= {f"blk.{block}.{part}.weight": (width,), f"blk.{block}.{part}.bias": (width,)}
     _write(path, pairs, tensors)
+
+
+def _words(count: int) -> list[str]:
+    """So many different words, about as long as those of real vocabularies."""
+    return [f"\u2581w{number:x}" for number in range(count)]
 
 
 def _shape(name: str, shape: Shape) -> Pairs:

@@ -4,8 +4,9 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stackplan.cli.estimate_source import sized_source
@@ -69,6 +70,48 @@ def one_model(folder: Path, server: Path, quantisation: str) -> Plan:
     return made
 
 
+@dataclass(frozen=True)
+class Case:
+    """One model on one server: its shape, its words beside the bytes, and how it is served."""
+
+    shape: Shape
+    words: int = 0
+    mode: str = "chat"
+    context_tokens: int = 4096
+    slots: int = 1
+
+
+def served_as(folder: Path, case: Case) -> Plan:
+    """A model made for the case, and the plan of it."""
+    artifact = gguf("measured", "F32")
+    file = folder / "models" / artifact.repository / artifact.files[0]
+    more: dict[str, object] = {"context_tokens": case.context_tokens, "slots": case.slots}
+    if case.mode == "chat":
+        chat_model(file, shape=case.shape, words=case.words)
+    else:
+        encoder(file, reranks=case.mode == "rerank", shape=case.shape, words=case.words)
+        more |= {"mode": case.mode, "micro_batch_tokens": case.context_tokens}
+        more |= {"pooling": "mean"} if case.mode == "embedding" else {}
+    artifact = replace(artifact, file_bytes=file.stat().st_size)
+    of = _instance({artifact.model: file}, artifact, free_ports(1)[0], **more)
+    made = plan("measured", host("measured", threads=4), (artifact,), ((of, ("worker",)),), (LLAMA_CPP,))
+    write(folder / "deploy", render_plan(made, ["plan", "llama.cpp"]))
+    return made
+
+
+def use_wholly(of: Instance) -> None:
+    """Ask for as much as the plan allows at once, in every slot: some memory is taken only then."""
+    tokens = of.context_tokens - 24
+    asked = {
+        "chat": ("/completion", {"prompt": [5] * min(tokens, 2048), "n_predict": 4}),
+        "embedding": ("/v1/embeddings", {"model": of.id, "input": "a b " * (tokens // 2)}),
+        "rerank": ("/v1/rerank", {"model": of.id, "query": "c", "documents": ["a b " * (tokens // 2), "d"]}),
+    }
+    path, body = asked[of.mode]
+    with ThreadPoolExecutor(of.slots) as pool:
+        list(pool.map(lambda _: ask(of.port, path, body), range(2 * of.slots)))
+
+
 def _instance(files: Mapping[str, Path], artifact: PlannedArtifact, port: int, **more: object) -> Instance:
     base = instance(artifact, "llama.cpp", port, place=(), kv_type="f16", cache_ram_bytes=0, **more)
     return replace(base, demand=(demand(files[artifact.model], base),), pooling=base.pooling)
@@ -81,7 +124,7 @@ def demand(file: Path, of: Instance) -> PlannedDemand:
     assert sized.weights is not None
     serving = Serving(
         of.total_context_tokens, of.slots, micro_batch_tokens=of.micro_batch_tokens, flash_attention="on",
-        output_rows="slots" if of.mode == "chat" else "batch",
+        batch_tokens=max(2048, of.micro_batch_tokens), output_rows="slots" if of.mode == "chat" else "batch",
     )  # fmt: skip
     estimate = answer(of.engine, Question(sized.architecture, sized.weights, serving, Placement()))
     assert isinstance(estimate, Estimate), estimate
@@ -121,6 +164,18 @@ class Running:
         while row["status"]["value"] != "loaded":
             time.sleep(0.1)
             (row,) = ask(self.servers[name].port, "/models")["data"]
+
+    def start_crowded(self, name: str, guest: str) -> None:
+        """Start a router in a server's place that has room for one model, load its own and then ``guest``."""
+        llama_cpp = self.folder / "deploy/llama.cpp"
+        presets = "\n".join(path.read_text(encoding="utf-8") for path in sorted(llama_cpp.glob("*.ini")))
+        (self.folder / "crowded.ini").write_text(presets, encoding="utf-8")
+        port = self.servers[name].port
+        words = ["--host", "127.0.0.1", "--port", str(port), "--models-max", "1", "--models-preset"]
+        self._run(name, [str(self.program), *words, str(self.folder / "crowded.ini")], {})
+        for model in (name, guest):
+            text = [{"role": "user", "content": "hello"}]
+            ask(port, "/v1/chat/completions", {"model": model, "messages": text, "max_tokens": 1})
 
     def _run(self, name: str, words: list[str], more: Mapping[str, str]) -> None:
         environment = clean_environment(**more)

@@ -14,7 +14,8 @@ import pytest
 
 from tests.render.conftest import clean_environment
 from tests.render.test_running import ask
-from tests.verify.stacks import Running, made_stack, one_model
+from tests.render.tiny_gguf import Shape
+from tests.verify.stacks import Case, Running, made_stack, one_model, served_as, use_wholly
 from tests.verify.stacks import litellm_proxy as gateway_of
 
 KEY = "sk-marker-of-the-verified-stack"
@@ -150,6 +151,20 @@ def test_a_hot_model_that_is_told_to_sleep_is_caught(stack: Running) -> None:
     assert (seen.code, seen.breaches) == (2, {("kept", "mid-rank")}), seen.text
 
 
+def test_an_evicted_model_is_caught_and_not_loaded_by_asking(stack: Running) -> None:
+    stack.stop("mid-chat")
+    stack.start_crowded("mid-chat", guest="mid-red")
+    try:
+        seen = Verified(stack.folder, "--no-gateway")
+        there = {row["id"]: row["status"]["value"] for row in ask(stack.servers["mid-chat"].port, "/models")["data"]}
+    finally:
+        stack.stop("mid-chat")
+        stack.start("mid-chat")
+    assert (seen.code, seen.breaches) == (2, {("resident", "mid-chat")}), seen.text
+    assert "HOT, but not in memory" in seen.text
+    assert (there["mid-chat"], there["mid-red"]) == ("unloaded", "loaded")
+
+
 def test_a_dead_gateway_is_caught(stack: Running) -> None:
     seen = Verified(stack.folder)
     assert (seen.code, seen.breaches) == (2, {("gateway", "gateway")}), seen.text
@@ -200,3 +215,37 @@ def test_weights_that_llama_cpp_rewrites_for_the_processor_count_once(
     with capsys.disabled():
         print(f"\n{quantisation}: {seen.off()}")
     assert all(abs(share) <= 0.05 for share in seen.off().values())
+
+
+WIDE = Shape(width=1024, feed_forward=2816, blocks=8, heads=16, context=8192)
+SMALL = Shape(width=256, feed_forward=1024, blocks=4, heads=4, context=65536)
+SIZES = {
+    "10 MiB, bytes only": Case(Shape(width=256, feed_forward=512, blocks=2, heads=4, context=8192)),
+    "100 MiB, most of it words": Case(SMALL, words=40_000),
+    "200 MiB of words": Case(Shape(width=192, feed_forward=512, blocks=2, heads=3, context=8192), words=120_000),
+    "long context": Case(SMALL, context_tokens=65536),
+    "eight slots": Case(SMALL, context_tokens=4096, slots=8),
+    "many blocks": Case(Shape(width=256, feed_forward=512, blocks=48, heads=4, context=8192)),
+    "400 MiB": Case(WIDE, context_tokens=8192, slots=2),
+    "an encoder of words": Case(Shape(384, 1536, 6, 6, 2048), words=30_000, mode="embedding", context_tokens=2048),
+    "a reranker of words": Case(Shape(384, 1536, 6, 6, 512), words=30_000, mode="rerank", context_tokens=512),
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_at_full_use_every_size_takes_what_was_planned(
+    name: str, llama_server: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = served_as(tmp_path, SIZES[name])
+    running = Running(made, tmp_path, llama_server)
+    try:
+        running.start("measured")
+        use_wholly(made.instances[0])
+        seen = Verified(tmp_path)
+    finally:
+        running.stop_all()
+    (row,) = (one for one in seen.told["findings"] if one["check"] == "bytes")
+    with capsys.disabled():
+        print(f"\n{name}: {row['message']}")
+    assert (seen.code, seen.breaches) == (0, set()), seen.text
+    assert abs(seen.off()["measured"]) <= 0.05

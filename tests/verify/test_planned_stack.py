@@ -10,16 +10,14 @@ import signal
 import psutil
 import pytest
 
+from stackplan.plan import plan_from_json
+from stackplan.render.servers import tier_of
 from tests.e2e.test_stack_runs import HOT, WARM, Running, running  # noqa: F401  (a fixture is used by its name)
-from tests.render.test_running import ask
+from tests.verify.stacks import use_wholly
 
 
 def verified(stack: Running, *words: str, code: int = 0) -> dict:
     return json.loads(stack.stackplan("verify", "--json", *words, code=code).stdout)
-
-
-def planned(stack: Running) -> dict:
-    return json.loads((stack.folder / "deploy" / "plan.json").read_text(encoding="utf-8"))
 
 
 def found(told: dict, verdict: str) -> set[tuple[str, str]]:
@@ -31,18 +29,10 @@ def test_nothing_answers_before_up(running: Running) -> None:  # noqa: F811
     assert "error[nothing-answers]" in done.stderr
 
 
-def use_wholly(stack: Running) -> None:
-    """Ask each HOT server for as much as its plan allows at once: some memory is taken only then."""
-    for one in planned(stack)["instances"]:
-        if one["tier"] != "hot":
-            continue
-        text = "a b " * ((one["context_tokens"] - 24) // 2)
-        asked = {
-            "chat": ("/completion", {"prompt": [5] * (one["context_tokens"] - 24), "n_predict": 4}),
-            "embedding": ("/v1/embeddings", {"model": one["id"], "input": text}),
-            "rerank": ("/v1/rerank", {"model": one["id"], "query": "c", "documents": [text, "d"]}),
-        }
-        ask(one["port"], *asked[one["mode"]])
+def use_hot_servers_wholly(stack: Running) -> None:
+    for one in plan_from_json((stack.folder / "deploy" / "plan.json").read_text(encoding="utf-8")).instances:
+        if tier_of(one) == "hot":
+            use_wholly(one)
 
 
 def test_what_was_planned_and_started_agrees_within_five_percent_with_nothing_left_out(
@@ -51,7 +41,7 @@ def test_what_was_planned_and_started_agrees_within_five_percent_with_nothing_le
 ) -> None:
     running.stackplan("up", "--with", "supervisord")
     running.stackplan("up", "--tier", "warm")
-    use_wholly(running)
+    use_hot_servers_wholly(running)
     told = verified(running, "--exercise")
     rows = [one for one in told["findings"] if one["check"] == "bytes"]
     with capsys.disabled():
