@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import runpy
 import signal
 import subprocess
@@ -118,6 +119,20 @@ def test_json_on_stdout_is_json_and_nothing_else(stackplan) -> None:
     for pool in plan["host"]["pools"]:
         assert pool["budget_bytes"] == pool["capacity_bytes"] - sum(line["bytes"] for line in pool["reserved"])
         assert pool["used_bytes"] <= pool["budget_bytes"]
+
+
+def test_every_verb_and_every_subcommand_of_one_takes_json() -> None:
+    """By the page that `make docs` writes of them, which another test holds against the program."""
+    page = (Path(__file__).resolve().parents[1] / "docs" / "cli.md").read_text(encoding="utf-8")
+    sections = {part.split("\n", 1)[0]: part for part in re.split(r"^#+ stackplan ", page, flags=re.MULTILINE)[1:]}
+    groups = {name for name, text in sections.items() if "\nCommands:\n" in text or f"{name} [OPTIONS] COMMAND" in text}
+    assert len(sections) > 25
+    assert [name for name, text in sections.items() if "--json" not in text and name not in groups] == []
+
+
+def test_a_schema_is_json_with_or_without_asking_for_it(stackplan) -> None:
+    plain, asked = stackplan("schema", "plan"), stackplan("schema", "plan", "--json")
+    assert json.loads(plain.stdout) == json.loads(asked.stdout)
 
 
 def test_the_same_command_twice_writes_the_same_bytes(stackplan, tmp_path: Path) -> None:

@@ -123,7 +123,10 @@ def test_this_machine_is_saved_and_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("STACKPLAN_CONFIG", str(tmp_path))
-    assert run(["profiles", "save", "my-box"]) == 0
+    assert run(["profiles", "save", "my-box", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["name"] == "my-box"
+    assert Path(told["file"]).is_file()
     assert run(["profiles", "show", "my-box"]) == 0
     assert run(["profiles", "validate", "my-box"]) == 0
     assert "my-box" in capsys.readouterr().out

@@ -161,6 +161,18 @@ def test_pin_asks_docker_for_the_files_of_this_host_and_leaves_nothing_when_it_f
     assert not (deploy / "compose.pinned.yaml").exists()
 
 
+def test_pin_writes_the_pinned_stack_and_tells_its_files_as_json(tmp_path: Path, docker_config: str) -> None:
+    digest = f"example.org/server@sha256:{'5' * 64}"  # what is pinned already needs no registry
+    (tmp_path / "compose.yaml").write_text(f"services: {{one: {{image: '{digest}'}}}}\n", encoding="utf-8")
+    environment = clean_environment(DOCKER_CONFIG=docker_config, DOCKER_HOST="unix:///nowhere.sock")
+    command = [sys.executable, "-m", "stackplan", "pin", str(tmp_path), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    pinned = tmp_path / "compose.pinned.yaml"
+    assert json.loads(done.stdout) == {"written": str(pinned), "files": ["compose.yaml", pinned.name]}
+    assert digest in pinned.read_text(encoding="utf-8")
+
+
 def test_pin_says_that_docker_lacks_its_compose(tmp_path: Path) -> None:
     environment = clean_environment(DOCKER_CONFIG=str(tmp_path / "empty"), HOME=str(tmp_path))
     if shutil.which("docker") is None:

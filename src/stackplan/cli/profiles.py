@@ -1,7 +1,6 @@
 """``stackplan profiles``: named machines with a stack and a policy."""
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -74,6 +73,7 @@ def save(
     stack: Annotated[str, typer.Option("--stack", help="The stack that it serves.")] = "everyday",
     idle: Annotated[bool, typer.Option("--idle", help="Leave out what programs hold now.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a profile of that name.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: name and file.")] = False,
 ) -> None:
     """Save this machine as a profile in your own folder."""
     from stackplan.detect import detect_host  # noqa: PLC0415
@@ -83,7 +83,7 @@ def save(
     host = idle_host(detect_host()) if idle else detect_host()
     path = save_profile(name, host, stack=stack, replace=force)
     typer.echo(f"saved {path}; plan for it with `stackplan plan {name}`", err=True)
-    typer.echo(str(Path(path)))
+    typer.echo(json.dumps({"name": name, "file": str(path)}) if as_json else str(path))
 
 
 def ram_bytes(text: str | None) -> int | None:

@@ -10,7 +10,10 @@ from stackplan.errors import UserError
 NAMES = ("plan", "estimate", "detect", "host", "measurement", "verify")
 
 
-def schema(name: Annotated[str, typer.Argument(help=f"One of {', '.join(NAMES)}.")]) -> None:
+def schema(
+    name: Annotated[str, typer.Argument(help=f"One of {', '.join(NAMES)}.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, as it does anyway.")] = True,  # noqa: ARG001
+) -> None:
     """Print the JSON schema of a plan, an estimate, a host, a measurement or the answer of `verify`."""
     typer.echo(json.dumps(_schema(name), indent=2, ensure_ascii=False))
 
