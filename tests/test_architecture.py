@@ -27,14 +27,17 @@ RANKS = {
         catalog_codec configuration declared_host device_catalog_schema estimate idle_host measurement needs placements plan quality quantisation solve speed_index stack_schema utility
         assess bare fallbacks calibration catalog_yaml device_catalog_yaml eligibility judgement_schema lock measurement_lines render settings stack_yaml utility_terms
         afterwards calibration_store catalog_sizes curves detect device_profile diff dominated download drift judgement_yaml profile_yaml proposers rating reasons running
+        prospects
         bases catalog_build judgement_index profile verify
         bench catalog_index options
         deployed granted offered
+        sketches
         market
         reach seeds
         choose saving
         assemble
         pipeline
+        merits
         alone counterfactual traded
         explain fixes fleet whatif
         views
@@ -88,9 +91,10 @@ SPEAKING = {"rich", "typer"}
 PURE = {
     "afterwards", "alone", "architecture", "assemble", "assess", "bases", "calibration", "catalog", "choose",
     "configuration", "contexts", "counterfactual", "curves", "deployed", "diff", "dominated", "effort", "eligibility",
-    "estimate", "explain", "fallbacks", "fixes", "granted", "hardware", "market", "measurement", "needs", "offered",
-    "options", "pipeline", "placements", "plan", "problem", "proposers", "quality", "quantisation", "rating", "reasons",
-    "reach", "remote", "runtime", "saving", "seeds", "serving", "traded", "utility", "utility_terms", "whatif",
+    "estimate", "explain", "fallbacks", "fixes", "granted", "hardware", "market", "measurement", "merits", "needs",
+    "offered", "options", "pipeline", "placements", "plan", "problem", "proposers", "prospects", "quality",
+    "quantisation", "rating", "reach", "reasons", "remote", "runtime", "saving", "seeds", "serving", "sketches",
+    "traded", "utility", "utility_terms", "whatif",
 }  # fmt: skip
 ASKING_A_PROGRAM = {"estimate.oracle"}  # runs llama.cpp's own estimator beside ours; no plan comes through it
 OF_THE_WORLD = {"os", "time", "datetime", "random", "secrets", "socket", "subprocess", "tempfile", "shutil", "glob"}

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from stackplan.bases import Base
+from stackplan.merits import most_worthy
 from stackplan.needs import RoleNeed
 from stackplan.pipeline import Space
 
@@ -25,9 +26,8 @@ def best_alone(space: Space, need: RoleNeed, key: Key, *, most: int = 0) -> list
     A base's merit bounds what it can be worth, so contexts are asked of few bases only.
     """
     position = [each.id for each in space.finder.needs].index(need.id)
-    ranked = sorted(_merits(space, position), key=lambda pair: (-pair[0], pair[1].configuration(0).name))
     found: dict[str, Alone] = {}
-    for merit, base in ranked:
+    for merit, base in most_worthy(space, position):
         name = key(base)
         known = found.get(name)
         if most and known is None and len(found) >= most and _least(found, most) >= merit:
@@ -42,10 +42,6 @@ def best_alone(space: Space, need: RoleNeed, key: Key, *, most: int = 0) -> list
 
 def _least(found: dict[str, Alone], most: int) -> float:
     return sorted((one.points for one in found.values()), reverse=True)[most - 1]
-
-
-def _merits(space: Space, position: int) -> list[tuple[float, Base]]:
-    return [(merit, base) for base in space.bases for place, merit in base.merits if place == position]
 
 
 def _at_best(space: Space, need: RoleNeed, merit: float, base: Base) -> Alone | None:

@@ -240,5 +240,6 @@ def _proof(chosen: Chosen, choice: Choice, frame: Frame) -> Proof:
         gap=choice.gap,
         options_offered=chosen.offered,
         options_refused=len(frame.refusals),
+        ways_passed_over=chosen.passed_over,
         solver=SOLVER,
     )

@@ -11,7 +11,7 @@ from functools import lru_cache
 from operator import add
 
 from stackplan.architecture import WeightTable
-from stackplan.catalog import Artifact
+from stackplan.catalog import Artifact, Model
 from stackplan.configuration import Configuration
 from stackplan.hardware import Basis
 from stackplan.serving import Placement, Unestimable
@@ -81,6 +81,12 @@ def staged_largest(artifact: Artifact, placement: Placement) -> Largest:
     return (artifact.weights.largest_layer_tensor_bytes, artifact.weights.largest_expert_tensor_bytes)
 
 
+def header_bytes(model: Model) -> int:
+    """The longest header of the model's files: a server keeps the vocabulary that is in it, whatever the weights."""
+    tables = (file.weights for file in model.artifacts)
+    return max((table.file_bytes - table.tensor_bytes for table in tables if table is not None), default=0)
+
+
 @lru_cache(maxsize=4096)
 def like_of(placement: Placement) -> Placement:
     """The placement that stands for those with the same bytes beside weights: cache and buffers stay on the card."""
@@ -117,15 +123,15 @@ def _stagings(kind: int, huge: Taken | Unestimable) -> list[Staging]:
 def _empty(configuration: Configuration, largest: Largest) -> Configuration:
     """The configuration with a file without bytes in place of its own, and without its eyes."""
     shape, own = configuration.model.architecture, configuration
-    file = _file(len(shape.layers) if shape else 0, largest)
+    file = _file(len(shape.layers) if shape else 0, largest, header_bytes(own.model))
     way = (own.engine, own.mode, own.context_tokens, own.kv_type, like_of(own.placement))
     return Configuration(own.model, file, *way, vision=False, ahead=own.ahead, saved=own.saved)
 
 
 @lru_cache(maxsize=1024)
-def _file(blocks: int, largest: Largest) -> Artifact:
+def _file(blocks: int, largest: Largest, header: int) -> Artifact:
     nothing = (0,) * blocks
-    table = WeightTable(0, 0, nothing, nothing, 0, 0, 0, 0, *largest)
+    table = WeightTable(header, 0, nothing, nothing, 0, 0, 0, 0, *largest)
     return Artifact("", "", "gguf", "", "", 0, Basis.DERIVED, weights=table)
 
 

@@ -80,6 +80,12 @@ class BaseFinder:
         self._curves = Curves(self.assess)
         self._positions = {need.id: position for position, need in enumerate(self.needs)}
 
+    def holding(self, needs: tuple[RoleNeed, ...]) -> "BaseFinder":
+        """The same for needs that are held otherwise: what was opened stays as it is."""
+        other = replace(self, needs=needs)
+        other._curves = self._curves
+        return other
+
     def prospects(self, served: Iterable[Served]) -> tuple[Prospect, ...]:
         """Where models could run, before anything is estimated; who can run nowhere is refused."""
         found: list[Prospect] = []

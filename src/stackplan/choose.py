@@ -6,23 +6,23 @@ part of a better choice than the known one (`reach`) goes to the solver, and its
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from math import inf
 
 from stackplan.bases import BaseFinder
-from stackplan.effort import QUICK, Effort
+from stackplan.effort import QUICK, Effort, Stage
 from stackplan.market import TOLERANCE, Market
 from stackplan.options import VALUE_PER_POINT, Column, Deployable, empty_problem
 from stackplan.problem import Choice, NoChoice, Problem
-from stackplan.reach import is_negligible, problem_of, within_reach
+from stackplan.reach import Reach, is_negligible, problem_of, within_reach
 from stackplan.seeds import first_columns, lightest_columns
 from stackplan.solve import solve
 from stackplan.solve.lexicographic import requirement_reward
+from stackplan.solve.neighbourhood import better_choice, good_choice
 from stackplan.solve.pricing import PriceList, prices
-from stackplan.solve.primal import first_choice, fresh_choice, good_choice, quick_choice
 from stackplan.solve.usage import value
 
 _ROUNDS = 30
-_CLOSE = 0.01  # of the bound: a first choice that near needs no costlier search
 DEFAULT_SECONDS = 120.0
 
 
@@ -53,77 +53,105 @@ def choose(
     Where more options could matter than can be solved, or ``seconds`` run out, the best choice known is given with
     its true bound and ``optimal`` False.
     """
-    columns = first_columns(market)
-    answer, problem, columns = _from_seeds(market, columns, partial, seconds, effort)
+    finder = market.finder
+    choice = _Choice(market, empty_problem(finder.host, finder.needs, finder.rating), partial, seconds, effort)
+    choice.columns = first_columns(market)
+    answer, problem = choice.made()
     if isinstance(answer, NoChoice):  # is it so, or did the seeds miss what little fits?
-        columns |= _by_name(lightest_columns(market))
-        answer, problem, columns = _from_seeds(market, columns, partial, seconds, effort)
-    deployables = {name: column.deployable for name, column in columns.items()}
+        choice.columns |= _by_name(lightest_columns(market))
+        answer, problem = choice.made()
+    deployables = {name: column.deployable for name, column in choice.columns.items()}
     return Chosen(answer, problem, deployables, market.offered, len(market.closed))
 
 
-def _from_seeds(
-    market: Market, columns: dict[str, Column], partial: bool, seconds: float, effort: Effort
-) -> tuple[Choice | NoChoice, Problem, dict[str, Column]]:
-    finder = market.finder
-    empty = empty_problem(finder.host, finder.needs, finder.rating)
-    found = _priced(market, columns, empty, _reward(finder, empty))
-    known = None if found is None else _best_known(columns, empty, found)
-    if found is None or known is None:
-        problem = problem_of(empty, columns)
-        answer = solve(problem, partial=partial, seconds=seconds, hint=known, work=effort.work)
-        return answer if found is None else _bounded(answer, found.value_bound), problem, columns
-    for stage in (QUICK, effort) if effort.work > QUICK.work else (effort,):
-        reach = within_reach(market, columns, empty, found, known, stage)
-        problem = problem_of(empty, reach.columns)
-        answer = _bounded(solve(problem, partial=partial, seconds=seconds, hint=known, work=stage.work), reach.ceiling)
-        if isinstance(answer, NoChoice) or answer.optimal:
-            break
-        known, columns = answer.assignment, {**columns, **reach.columns}
-    return answer, problem, reach.columns
+@dataclass(slots=True)
+class _Choice:
+    """A choice being made, from the ``columns`` known so far."""
+
+    market: Market
+    empty: Problem
+    partial: bool
+    seconds: float
+    effort: Effort
+    columns: dict[str, Column] = field(default_factory=dict)
+
+    def made(self) -> tuple[Choice | NoChoice, Problem]:
+        """The best choice, and the problem that it solves."""
+        found = self._priced()
+        known = None if found is None else good_choice(problem_of(self.empty, self.columns), found)
+        if found is not None and known is not None and self._serves(known):
+            return self._searched(found, known)
+        problem = problem_of(self.empty, self.columns)
+        answer = self._solved(problem, self.effort.stages[0])
+        if found is not None and isinstance(answer, Choice):
+            answer = _bounded(answer, max(answer.bound, found.value_bound + TOLERANCE))
+        return answer, problem
+
+    def _serves(self, known: Mapping[str, str]) -> bool:
+        return {need.id for need in self.empty.needs if need.required} <= known.keys()
+
+    def _priced(self) -> PriceList | None:
+        """Prices at which what lies outside the columns adds next to nothing; adds columns on the way.
+
+        The bound of the prices given covers what little is left outside.
+        """
+        found: PriceList | None = None
+        reward = _reward(self.market.finder, self.empty)
+        for number in range(_ROUNDS):
+            found = prices(problem_of(self.empty, self.columns), reward, found)
+            if found is None:
+                return None
+            outside = self.market.best(found)
+            if number == _ROUNDS - 1 or is_negligible(outside.missed, found):
+                return replace(found, bound=found.bound + outside.missed)
+            self.columns |= self.market.columns(outside.options)
+        return None
+
+    def _searched(self, found: PriceList, known: Mapping[str, str]) -> tuple[Choice | NoChoice, Problem]:
+        """The best of what is within reach, stage by stage until it is proved or a stage had too little work."""
+        best: Choice | NoChoice = NoChoice(())
+        problem, last, bound = self.empty, self.effort.stages[-1], inf
+        for stage in self.effort.stages:
+            reach, known = self._reached(found, known, stage)
+            if stage.only_whole and not reach.is_whole:
+                continue
+            problem, outside = problem_of(self.empty, reach.columns), reach.ceiling + TOLERANCE
+            within = self._solved(problem, stage, known, outside)
+            if isinstance(within, NoChoice):
+                return within, problem
+            best = _bounded(within, min(bound, max(outside, within.bound)))
+            if best.optimal or not (within.optimal or stage.work < last.work):
+                break
+            bound, known = best.bound, best.assignment
+        return best, problem
+
+    def _solved(
+        self, problem: Problem, stage: Stage, known: Mapping[str, str] | None = None, outside: float = -inf
+    ) -> Choice | NoChoice:
+        how = self.partial, self.seconds
+        return solve(problem, partial=how[0], seconds=how[1], hint=known, outside=outside, work=stage.work)
+
+    def _reached(self, found: PriceList, known: Mapping[str, str], stage: Stage) -> tuple[Reach, Mapping[str, str]]:
+        """What a choice better than the known one could use, and the best known of that: each narrows the other."""
+        while True:
+            reach = within_reach(self.market, self.columns, self.empty, found, known, stage)
+            self.columns |= reach.columns
+            problem = problem_of(self.empty, reach.columns)
+            better = better_choice(problem, found, known)
+            if value(problem, better) <= value(problem, known):
+                return reach, known
+            known = better
 
 
 def _by_name(columns: Iterable[Column]) -> dict[str, Column]:
     return {column.candidate.id: column for column in columns}
 
 
-def _priced(market: Market, columns: dict[str, Column], empty: Problem, reward: float) -> PriceList | None:
-    """Prices at which what lies outside ``columns`` adds next to nothing; grows ``columns`` on the way.
-
-    The bound of the prices given covers what little the columns outside could still add.
-    """
-    found: PriceList | None = None
-    for number in range(_ROUNDS):
-        found = prices(problem_of(empty, columns), reward, found)
-        if found is None:
-            return None
-        outside = market.best(found)
-        if number == _ROUNDS - 1 or is_negligible(outside.missed, found):
-            return replace(found, bound=found.bound + outside.missed)
-        columns |= market.columns(outside.options)
-    return None
-
-
-def _best_known(columns: dict[str, Column], empty: Problem, found: PriceList) -> Mapping[str, str] | None:
-    """The best choice found quickly among the columns that made the prices."""
-    whole = problem_of(empty, columns)
-    required = {need.id for need in empty.needs if need.required}
-    best: Mapping[str, str] | None = None
-    for search in (first_choice, quick_choice, fresh_choice, good_choice):
-        tried = search(whole, found, best)
-        if tried is not None and required <= tried.keys():
-            best = max((one for one in (best, tried) if one is not None), key=lambda one: value(whole, one))
-        if best is not None and value(whole, best) >= (1.0 - _CLOSE) * found.value_bound:
-            break
-    return best
-
-
-def _bounded(choice: Choice | NoChoice, ceiling: float) -> Choice | NoChoice:
-    """The choice with a bound that covers what was left out."""
-    if isinstance(choice, NoChoice) or ceiling + TOLERANCE < choice.value + 1:  # values are whole numbers
-        return choice
-    bound = max(choice.bound, int(ceiling + TOLERANCE))
-    return replace(choice, bound=bound, optimal=False, status="feasible")
+def _bounded(choice: Choice, ceiling: float) -> Choice:
+    """The choice with a bound that covers what was left out. Values are whole numbers."""
+    if ceiling < choice.value + 1:
+        return replace(choice, bound=choice.value, optimal=True, status="optimal")
+    return replace(choice, bound=int(ceiling), optimal=False, status="feasible")
 
 
 def _reward(finder: BaseFinder, empty: Problem) -> float:

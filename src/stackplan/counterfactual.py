@@ -90,8 +90,12 @@ def forced(space: Space, force: Force) -> Space:
     """The space in which one need must be served, and only as ``force`` says; everything else as it was."""
     needs = tuple(_held(need, force) if need.id == force.need else need for need in space.finder.needs)
     position = next(place for place, need in enumerate(needs) if need.id == force.need)
-    bases = tuple(_kept(space.bases, position, force))
-    return replace(space, finder=replace(space.finder, needs=needs), bases=bases)
+
+    def keep(base: Base) -> Base | None:
+        known = space.keep(base)
+        return known and _kept(known, position, force)
+
+    return replace(space, finder=space.finder.holding(needs), keep=keep)
 
 
 def _held(need: RoleNeed, force: Force) -> RoleNeed:
@@ -100,12 +104,11 @@ def _held(need: RoleNeed, force: Force) -> RoleNeed:
     return replace(held, tier=force.tier, tier_pinned=True) if force.tier else held
 
 
-def _kept(bases: tuple[Base, ...], position: int, force: Force) -> Iterator[Base]:
-    for base in bases:
-        if force.allows(base):
-            yield base
-        elif others := tuple(merit for merit in base.merits if merit[0] != position):
-            yield replace(base, merits=others)
+def _kept(base: Base, position: int, force: Force) -> Base | None:
+    if force.allows(base):
+        return base
+    others = tuple(merit for merit in base.merits if merit[0] != position)
+    return replace(base, merits=others) if others else None
 
 
 def blocks(problem: Problem, conflict: tuple[str, ...]) -> Iterator[Block]:

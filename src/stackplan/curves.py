@@ -6,7 +6,20 @@ from operator import add
 
 from stackplan.architecture import Architecture
 from stackplan.assess import Assess
-from stackplan.bare import NOTHING, Bare, File, Largest, bare, like_of, renamed, separable, staged_largest, whole
+from stackplan.bare import (
+    NOTHING,
+    Bare,
+    File,
+    Largest,
+    bare,
+    header_bytes,
+    like_of,
+    renamed,
+    separable,
+    staged_largest,
+    whole,
+)
+from stackplan.catalog import Model
 from stackplan.configuration import Configuration
 from stackplan.serving import Unestimable
 
@@ -83,6 +96,7 @@ class Curves:
     assess: Assess
     _shapes: dict[_Key, Shape] = field(default_factory=dict)
     _files: dict[_Key, File] = field(default_factory=dict)
+    _headers: dict[str, int] = field(default_factory=dict)
     _alive: dict[int, Architecture | None] = field(default_factory=dict)  # so that identities stay theirs
 
     def file(self, configuration: Configuration) -> File:
@@ -99,13 +113,18 @@ class Curves:
 
     def shape(self, configuration: Configuration, largest: Largest) -> Shape:
         """The shape that the configuration's file fills; it is shared by all that take as much without their files."""
-        key = _key(configuration, largest)
+        key = (*_key(configuration, largest), self._header(configuration.model))
         found = self._shapes.get(key)
         if found is None:
             shape = configuration.model.architecture
             self._alive.setdefault(id(shape), shape)
             found = self._shapes[key] = self._shape(configuration, largest)
         return found
+
+    def _header(self, model: Model) -> int:
+        if model.id not in self._headers:
+            self._headers[model.id] = header_bytes(model)
+        return self._headers[model.id]
 
     def _shape(self, configuration: Configuration, largest: Largest) -> Shape:
         twin = self.assess.twin(configuration.placement) if separable(configuration) else None

@@ -4,19 +4,28 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """Bounds on the search for the best choice.
+class Stage:
+    """One search for the best choice.
 
     ``work`` bounds branch and bound of one level: pivots of relaxations times their rows. ``columns`` are the options
     that it may look at, the likeliest of what could matter. ``parts`` is into how many parts the space is split to tell
-    what could.
+    what could. ``only_whole`` leaves the search out where what could matter is more than it may look at.
     """
 
     work: int
     columns: int
-    parts: int
+    parts: int = 1
+    only_whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """Searches one after the other, each wider than the one before, until one has proved its choice."""
+
+    stages: tuple[Stage, ...]
 
 
 # Some 30 million row-pivots are a second (2026-11, one busy core).
-QUICK = Effort(work=30_000_000, columns=2_500, parts=1)
-THOROUGH = Effort(work=6_000_000_000, columns=20_000, parts=24)
+_SOON = 6_000_000
+QUICK = Effort((Stage(_SOON, columns=500), Stage(_SOON, columns=1_000, only_whole=True)))
+THOROUGH = Effort((*QUICK.stages, Stage(1000 * _SOON, columns=20_000, parts=24)))

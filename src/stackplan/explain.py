@@ -78,10 +78,11 @@ def served_by(planned: Planned, need: RoleNeed) -> ServedRole | None:
 
 def refused(planned: Planned, need: RoleNeed) -> Refused:
     """Refusals of a need; the nearest are models with no option at all, each by its smallest shortfall."""
-    own = [refusal for refusal in planned.frame.refusals if refusal.need == need.id]
+    own = [refusal for refusal in planned.space.refusals({need.id}) if refusal.need == need.id]
     counts = Counter(refusal.reason for refusal in own if refusal.reason != "unsuited")
     position = [each.id for each in planned.frame.needs].index(need.id)
-    offered = {base.served.model.id for base in planned.space.bases if position in dict(base.merits)}
+    opened = planned.space.bases_of(lambda prospect: position in dict(prospect.best))
+    offered = {base.served.model.id for base in opened if position in dict(base.merits)}
     least: dict[str, Refusal] = {}
     for refusal in own:
         if refusal.reason == "memory" and refusal.model not in offered:

@@ -5,6 +5,7 @@ Bounded in number and time: what was not tried is not told. Every fix is written
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -51,20 +52,19 @@ class _Trial:
         policy = replace(world.request.policy, partial=False)
         space = space_of(replace(world, request=replace(world.request, policy=policy)))
         required = {place for place, need in enumerate(space.finder.needs) if need.required}
-        if not required or required - {place for base in space.bases for place, _ in base.merits}:
-            return None  # nothing is asked for, or a role has no option: no need to ask the solver
-        return best_of(replace(space, bases=tuple(_for(space.bases, required))), seconds=_SECONDS_EACH).plan
+        if not required or required - {place for one in space.prospects for place, _ in one.best}:
+            return None  # nothing is asked for, or no model suits a role: no need to ask the solver
+        return best_of(replace(space, keep=partial(_for, required)), seconds=_SECONDS_EACH).plan
 
     def changed(self, need: RoleNeed, **changes: Any) -> World:
         """The world with one role asked for otherwise."""
         return replace(self.world, request=_with_role(self.world, need, changes))
 
 
-def _for(bases: tuple[Base, ...], required: set[int]) -> Iterator[Base]:
-    """Bases as far as they serve required roles: options stay as they are, choosing among them is quicker."""
-    for base in bases:
-        if merits := tuple(merit for merit in base.merits if merit[0] in required):
-            yield replace(base, merits=merits)
+def _for(required: set[int], base: Base) -> Base | None:
+    """A base as far as it serves required roles: options stay as they are, choosing among them is quicker."""
+    merits = tuple(merit for merit in base.merits if merit[0] in required)
+    return replace(base, merits=merits) if merits else None
 
 
 def fixes(

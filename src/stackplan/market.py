@@ -6,26 +6,24 @@ need gets of a base at best); its options, one for each context, are asked for w
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stackplan.bases import Base, BaseFinder
-from stackplan.hardware import Host
-from stackplan.needs import RoleNeed
-from stackplan.offered import Floats, Integers, Offered, Rows, Sketch, Terms, joined, rows_of
-from stackplan.options import VALUE_PER_POINT, Column, column_of, swap_group
+from stackplan.offered import Floats, Integers, Offered, Rows, Terms, joined, rows_of
+from stackplan.options import Column, column_of
 from stackplan.problem import TIERS
-from stackplan.prospects import Prospect, Served
-from stackplan.serving import Placement
+from stackplan.prospects import Prospect
+from stackplan.sketches import outlook_of, sketch_of, terms_of
 from stackplan.solve.pricing import PriceList
-from stackplan.taken import Amounts, Taken, mapped_in
+from stackplan.taken import Taken, mapped_in
 
 TOLERANCE = 1.0  # thousandths of a utility point: what float prices may be off
 _OPENED = 120  # prospects opened in one round
-_ASKED = 200  # outlines whose options are asked for in one round
+_ASKED = 120  # outlines whose options are asked for in one round
 _ADDED = 150  # options added in one round
 _OF_A_MODEL = 6
 
@@ -78,8 +76,8 @@ class Market:
     def of(cls, prospects: Iterable[Prospect], finder: BaseFinder, keep: Keep = everything) -> "Market":
         """The market of a space, before anything is opened."""
         own = tuple(one for one in prospects if one.best and not finder.is_hopeless(one))
-        terms = _terms(own, finder)
-        outlooks, nothing = rows_of([_outlook(one, finder, terms) for one in own], terms), rows_of([], terms)
+        terms = terms_of(own, finder)
+        outlooks, nothing = rows_of([outlook_of(one, finder, terms) for one in own], terms), rows_of([], terms)
         return cls(finder, keep, terms, own, outlooks, nothing, nothing)
 
     @property
@@ -112,7 +110,7 @@ class Market:
                 fresh += self._opened[number]
         if fresh:
             self._outlines += fresh
-            sketches = [_sketch(one.base, self.finder, self.terms) for one in fresh]
+            sketches = [sketch_of(one.base, self.finder, self.terms) for one in fresh]
             self._outlined = joined([self._outlined, rows_of(sketches, self.terms)])
 
     def best(self, found: PriceList) -> Gaining:
@@ -120,7 +118,7 @@ class Market:
         tiers = self._tiers(found)
         promising, bounds = self._promising(tiers, TOLERANCE)
         self.open(promising[:_OPENED].tolist())
-        live = self._live(tiers, TOLERANCE, _ASKED)
+        live = self._live(tiers, TOLERANCE, sparing=True)
         gains = np.where(self._known[live.options], -np.inf, live.gains)
         best = np.maximum.reduceat(gains, live.starts, axis=0) if len(live.starts) else gains
         missed = [
@@ -166,13 +164,14 @@ class Market:
         chosen = chosen[np.argsort(-bounds[chosen], kind="stable")]
         return closed[chosen], bounds[chosen]
 
-    def _live(self, tiers: list[Offered], least: float, most: int | None = None) -> "_Live":
-        """Options of outlines that may gain more than ``least``; at most so many that were not asked for before."""
+    def _live(self, tiers: list[Offered], least: float, *, sparing: bool = False) -> "_Live":
+        """Options of outlines that may gain more than ``least``; ``sparing`` asks for few that nobody asked for."""
         bounds = np.stack([tier.gains(self._outlined) for tier in tiers], axis=1)
         highest = bounds.max(axis=1, initial=-np.inf)
         hopeful = np.flatnonzero(highest > least)
         fresh = hopeful[[self._outlines[number].first < 0 for number in hopeful]]
-        unasked = fresh[np.argsort(-highest[fresh], kind="stable")][most:] if most is not None else fresh[:0]
+        fresh = fresh[np.argsort(-highest[fresh], kind="stable")]
+        unasked = fresh[_ASKED:] if sparing else fresh[:0]
         outlines = np.setdiff1d(hopeful, unasked, assume_unique=True)
         self._ask([self._outlines[number] for number in outlines])
         outlines = outlines[[bool(self._outlines[number].curve) for number in outlines]]
@@ -201,7 +200,7 @@ class Market:
 
     def _rows(self, outline: Outline) -> Rows:
         """The options of an outline as rows: its values less what a short context takes, its bytes at each context."""
-        one = rows_of([_sketch(outline.base, self.finder, self.terms)], self.terms)
+        one = rows_of([sketch_of(outline.base, self.finder, self.terms)], self.terms)
         repeated = one.some(np.zeros(len(outline.curve), dtype=np.int64))
         mapped = mapped_in(self.finder.host)
         amounts = [taken.when_warm(mapped) for _, taken in outline.curve]
@@ -248,58 +247,7 @@ class _Live:
     bounds: Floats
 
 
-def speaks(need: RoleNeed) -> bool:
-    """Whether the need stands for itself, or for the interchangeable needs of its pool as their first."""
-    return not need.pool or need.id == f"{need.pool}-1"
-
-
 def _most(values: Floats, gains: Floats) -> Floats:
     """For each need the most that rows which serve it may gain."""
-    return np.where(np.isfinite(values), np.maximum(gains, 0.0)[:, None], 0.0).max(axis=0, initial=0.0)
-
-
-def _terms(prospects: Sequence[Prospect], finder: BaseFinder) -> Terms:
-    def numbered(names: Iterable[str]) -> dict[str, int]:
-        return {name: number for number, name in enumerate(dict.fromkeys(names))}
-
-    return Terms(
-        needs=tuple(need for need in finder.needs if speaks(need)),
-        pools=numbered(pool.id for pool in finder.host.pools),
-        keys=numbered(one.served.key for one in prospects),
-        lineages=numbered(one.served.model.lineage for one in prospects),
-        groups=numbered(swap_group(one.served.engine, one.placement) for one in prospects),
-    )
-
-
-def _sketch(base: Base, finder: BaseFinder, terms: Terms) -> Sketch:
-    least = base.least.when_warm(mapped_in(finder.host))
-    return _sketched(base.served, base.placement, base.merits, least, finder, terms)
-
-
-def _outlook(prospect: Prospect, finder: BaseFinder, terms: Terms) -> Sketch:
-    """The sketch of what nobody has looked at closely: no base of the prospect is worth more or takes less."""
-    least = _least(prospect, finder.host)
-    return _sketched(prospect.served, prospect.placement, prospect.best, least, finder, terms)
-
-
-def _sketched(
-    served: Served,
-    placement: Placement,
-    merits: Iterable[tuple[int, float]],
-    amounts: Amounts,
-    finder: BaseFinder,
-    terms: Terms,
-) -> Sketch:
-    places = {need.id: place for place, need in enumerate(terms.needs)}
-    asking = [(finder.needs[position], merit) for position, merit in merits]
-    values = [(places[n.id], merit * n.priority * VALUE_PER_POINT) for n, merit in asking if n.id in places]
-    return Sketch(served.key, served.model.lineage, swap_group(served.engine, placement), values, amounts)
-
-
-def _least(prospect: Prospect, host: Host) -> Amounts:
-    """Weights where all of them are in one pool; how they lie over several is not told before it is worked out."""
-    devices = prospect.placement.devices
-    pools = {host.device(device).pool for device in devices} or {host.host_pool.id}
-    if prospect.is_cut or len(pools) > 1:
-        return ()
-    return ((pools.pop(), prospect.least_weight_bytes, 0, 0),)
+    most: Floats = np.where(np.isfinite(values), np.maximum(gains, 0.0)[:, None], 0.0).max(axis=0, initial=0.0)
+    return most

@@ -15,8 +15,8 @@ from stackplan.bases import BaseFinder
 from stackplan.needs import RoleNeed
 from stackplan.options import may_be_in
 from stackplan.problem import Tier
-from stackplan.solve.pricing import PriceList
-from stackplan.solve.turns import levels_of
+from stackplan.solve.pricing import PriceList, Turn
+from stackplan.solve.turns import cold_place, levels_of, warm_place
 from stackplan.taken import Amounts
 
 _ROUNDED = 0.5  # values are rounded to whole thousandths
@@ -128,7 +128,8 @@ class Offered:
             parts -= self._turns.costs(rows)
         together, most = np.maximum(parts, 0.0).sum(axis=1), parts.max(axis=1)
         self._fit(rows, parts, together)
-        return together + np.minimum(0.0, most) - self._keys[rows.key] - self._running(rows)
+        gains: Floats = together + np.minimum(0.0, most) - self._keys[rows.key] - self._running(rows)
+        return gains
 
     def _running(self, rows: Rows) -> Floats:
         if self.tier == "cold":
@@ -213,16 +214,31 @@ class _Turns:
             costs[units >= price.most[rows.group]] = np.inf
 
     def _price(self, pool: str, need: str) -> _Price:
-        keys = list(self._terms.keys) if need in self._found.merged else [""]
-        turns = [
-            [self._found.turn_of(self._tier, group, pool, need, key) for key in keys] for group in self._terms.groups
-        ]
-        none = (0.0,) * (len(self._levels[pool]) + 1)
-        stepped = any(turn.steps for own in turns for turn in own)
-        steps = [[turn.steps[1] if turn.steps else none for turn in own] for own in turns] if stepped else None
-        most = np.array([own[0].most for own in turns])
+        found, groups = self._found, self._terms.groups
+        turns = [found.turn_of(self._tier, group, pool, need, "") for group in groups]
+        most = np.array([turn.most for turn in turns])
         return _Price(
-            np.array([own[0].price for own in turns]),
-            None if steps is None else np.array(steps),
+            np.array([turn.price for turn in turns]),
+            self._by_key(pool, need) if need in found.merged else self._steps(pool, turns),
             most if np.isfinite(most).any() else None,
         )
+
+    def _steps(self, pool: str, turns: Sequence[Turn]) -> Floats | None:
+        none = (0.0,) * (len(self._levels[pool]) + 1)
+        told = [[turn.steps[1] if turn.steps else none] for turn in turns]
+        return np.array(told) if any(turn.steps for turn in turns) else None
+
+    def _by_key(self, pool: str, need: str) -> Floats | None:
+        """Steps of a need that is several alike: each key has its own."""
+        terms, found = self._terms, self._found
+        places = {
+            cold_place(pool) if self._tier == "cold" else warm_place(group, pool): number
+            for group, number in terms.groups.items()
+        }
+        steps = np.zeros((len(terms.groups), len(terms.keys), len(self._levels[pool]) + 1))
+        for (place, one), (_, costs) in found.levels.items():
+            key = one.removeprefix(f"{need} by ")
+            if place in places and key != one and key in terms.keys:
+                own = slice(None) if self._tier == "cold" else places[place]
+                steps[own, terms.keys[key]] = costs
+        return steps if steps.any() else None

@@ -5,6 +5,7 @@
 Reading files and detecting come before (`world`), rendering, downloading and verifying after.
 """
 
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 
 from stackplan.afterwards import sped_up
@@ -15,6 +16,7 @@ from stackplan.calibration import Calibration, calibration, with_measurements
 from stackplan.catalog import Catalog
 from stackplan.choose import Chosen, choose
 from stackplan.effort import QUICK, Effort
+from stackplan.eligibility import Refusal
 from stackplan.estimate.speed_model import SpeedModel
 from stackplan.fallbacks import planned_fallbacks, remote_notes
 from stackplan.hardware import Host
@@ -72,8 +74,20 @@ class Space:
     @property
     def bases(self) -> tuple[Base, ...]:
         """All of the space, opened: far more than a choice needs."""
-        opened = (base for prospect in self.prospects for base in self.finder.bases(prospect))
-        return tuple(kept for base in opened if (kept := self.keep(base)) is not None)
+        return tuple(self.bases_of(lambda _: True))
+
+    def bases_of(self, wanted: Callable[[Prospect], bool]) -> Iterator[Base]:
+        """The bases of the prospects that are ``wanted``."""
+        opened = (base for prospect in self.prospects if wanted(prospect) for base in self.finder.bases(prospect))
+        return (kept for base in opened if (kept := self.keep(base)) is not None)
+
+    def refusals(self, needs: Collection[str]) -> tuple[Refusal, ...]:
+        """Every reason why something is not offered to one of ``needs``: all that might be is looked at for that."""
+        places = {place for place, need in enumerate(self.finder.needs) if need.id in needs}
+        for prospect in self.prospects:
+            if any(place in places for place, _ in prospect.best):
+                self.finder.bases(prospect)
+        return tuple(self.finder.refusals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +130,7 @@ def best_of(space: Space, *, seconds: float = DEFAULT_SECONDS) -> Planned:
         gateway_port=request.stack.gateway_port,
         catalog=world.catalog,
         needs=finder.needs,
-        refusals=tuple(finder.refusals),
+        refusals=space.refusals(_unserved(chosen, finder)),
     )
     answer = chosen.answer
     if not isinstance(answer, Choice):
@@ -129,6 +143,12 @@ def best_of(space: Space, *, seconds: float = DEFAULT_SECONDS) -> Planned:
     if space.measured is not None:
         plan = with_measurements(plan, space.measured)
     return Planned(_with_declared(plan, world), chosen, frame, space)
+
+
+def _unserved(chosen: Chosen, finder: BaseFinder) -> set[str]:
+    """Needs that nothing serves: why is told, so everything that might serve them is looked at."""
+    served = chosen.answer.assignment if isinstance(chosen.answer, Choice) else {}
+    return {need.id for need in finder.needs} - served.keys()
 
 
 def _with_declared(plan: Plan, world: World) -> Plan:

@@ -185,7 +185,10 @@ class ObjectiveLevel:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """How good the plan is known to be. ``gap`` 0 with status "optimal" means that nothing better exists."""
+    """How good the plan is known to be. ``gap`` 0 with status "optimal" means that nothing better exists.
+
+    Options were looked at; ``ways_passed_over`` (a model in an engine and place) a bound keeps out of a better plan.
+    """
 
     status: str
     bound: float
@@ -193,6 +196,7 @@ class Proof:
     options_offered: int
     options_refused: int
     solver: str
+    ways_passed_over: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from stackplan.effort import Effort
+from stackplan.effort import Stage
 from stackplan.market import TOLERANCE, Market, Option
 from stackplan.options import Column
 from stackplan.problem import Problem
@@ -13,6 +13,7 @@ from stackplan.solve.usage import value
 
 _REFINED = 5  # rounds in which parts of the space get columns that they miss
 _NEGLIGIBLE = 0.001  # of the bound: further rounds cost more than a slightly wider final circle
+_ALL_OF = 2  # times the options that a stage looks at: if there are no more, it looks at all of them
 _NEARBY, _WIDER = 0.0005, 2  # of the bound: how far is looked at first, and how much further if that is little
 _NOTHING = float("-inf")
 
@@ -24,6 +25,11 @@ class Reach:
     columns: dict[str, Column]
     ceiling: float
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is left out that could matter."""
+        return self.ceiling == _NOTHING
+
 
 def within_reach(
     market: Market,
@@ -31,15 +37,16 @@ def within_reach(
     empty: Problem,
     found: PriceList,
     known: Mapping[str, str],
-    effort: Effort,
+    stage: Stage,
 ) -> Reach:
     """Everything that some choice better than ``known`` could use; grows ``columns`` on the way."""
     rewards = found.reward * len(found.required)
     earned = value(problem_of(empty, columns), known) + rewards
-    leaves = _leaves(market, columns, empty, found, earned, effort.parts) if effort.parts > 1 else [found]
-    reached, unseen = _reached(market, leaves, earned, effort.columns)
-    ceiling = max(unseen, reached[effort.columns][0] if len(reached) > effort.columns else _NOTHING)
-    kept = market.columns(option for _, option in reached[: effort.columns])
+    leaves = _leaves(market, columns, empty, found, earned, stage.parts) if stage.parts > 1 else [found]
+    reached, unseen = _reached(market, leaves, earned, _ALL_OF * stage.columns)
+    most = stage.columns if len(reached) > _ALL_OF * stage.columns else len(reached)
+    ceiling = max(unseen, reached[most][0] if len(reached) > most else _NOTHING)
+    kept = market.columns(option for _, option in reached[:most])
     return Reach(kept | {name: columns[name] for name in known.values()}, ceiling - rewards)
 
 
@@ -60,7 +67,7 @@ def _reached(
             for place, tier in zip(*(gains > least).nonzero(), strict=True):
                 option = (int(options[place]), int(tier))
                 best[option] = max(best.get(option, _NOTHING), leaf.bound + gains[place, tier])
-        if floor <= earned or len(best) >= enough // 2:
+        if floor <= earned or len(best) >= enough:
             unseen = _NOTHING if floor <= earned else floor
             return sorted(((most, one) for one, most in best.items()), key=lambda pair: (-pair[0], pair[1])), unseen
         floor = max(earned, top - _WIDER * (top - floor))

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 from stackplan.bases import Base
 from stackplan.configuration import place_name
-from stackplan.market import Market, Option, speaks
+from stackplan.market import Market, Option
 from stackplan.options import Column, columns_of
 from stackplan.problem import TIERS
 from stackplan.prospects import Prospect
+from stackplan.sketches import speaks
 
 _SEEDS_PER_NEED = 3
 _TRIED = 3  # as many prospects for each seed, should some of them not fit
@@ -23,7 +24,8 @@ def first_columns(market: Market) -> dict[str, Column]:
 def _first(market: Market, position: int) -> Iterator[Option]:
     if not speaks(market.finder.needs[position]):
         return
-    offering = [(dict(one.best)[position], n, one) for n, one in enumerate(market.prospects) if position in dict(one.best)]
+    wanted = ((dict(one.best).get(position), number, one) for number, one in enumerate(market.prospects))
+    offering = [(points, number, one) for points, number, one in wanted if points is not None]
     whole = [one for one in offering if not one[2].is_cut]
     for rank in (_worth, _thrift, _lightness):
         models: set[str] = set()

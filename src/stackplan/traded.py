@@ -7,11 +7,13 @@ as good. What cannot be told so is left out.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from stackplan.bases import Base
 from stackplan.catalog import Artifact
 from stackplan.configuration import place_name
 from stackplan.granted import candidate_of
+from stackplan.merits import most_worthy
 from stackplan.needs import RoleNeed
 from stackplan.options import Deployable
 from stackplan.pipeline import Planned
@@ -94,10 +96,15 @@ def _running(planned: Planned, choice: Choice) -> Iterator[_Running]:
     served = {role.role: role for role in planned.plan.roles}
     for name in dict.fromkeys(choice.assignment.values()):
         deployable = planned.chosen.deployables[name]
-        base = next((base for base in planned.space.bases if _is_of(base, deployable)), None)
+        base = next((base for base in _near(planned, deployable) if _is_of(base, deployable)), None)
         needs = tuple(need for need in planned.frame.needs if choice.assignment.get(need.id) == name)
         if base is not None:
             yield _Running(name, deployable, base, needs, tuple(served[need.id] for need in needs))
+
+
+def _near(planned: Planned, deployable: Deployable) -> Iterator[Base]:
+    own = deployable.configuration
+    return planned.space.bases_of(lambda one: one.served.model.id == own.model.id and one.placement == own.placement)
 
 
 def _is_of(base: Base, deployable: Deployable) -> bool:
@@ -166,7 +173,7 @@ def _tier(planned: Planned, running: tuple[_Running, ...], one: _Running) -> Ite
 def _faster_place(planned: Planned, one: _Running) -> Base | None:
     """The same file wholly on cards, where it could be alone and would be faster; the fewest cards first."""
     now = one.base.speed
-    for base in planned.space.bases:
+    for base in planned.space.bases_of(lambda prospect: prospect.served.key == one.base.served.key):
         alike = base.served.key == one.base.served.key and base.artifact.id == one.base.artifact.id
         elsewhere = base.is_whole and not base.placement.is_cpu and base.placement != one.base.placement
         if alike and base.kv_type == one.base.kv_type and elsewhere:
@@ -193,11 +200,10 @@ def _regained(planned: Planned, one: _Running, better: Artifact) -> float:
 
 def _better_models(planned: Planned, running: tuple[_Running, ...]) -> Iterator[Traded]:
     """For each role, the model that would be worth most with the machine to itself, where that is another one."""
-    merits = _merits(planned)
     for one in running:
         for need, served in zip(one.needs, one.served, strict=True):
             least = served.utility.total + _WORTH_TELLING
-            for merit, base in merits.get(need.id, [])[:_MODELS_TRIED]:
+            for merit, base in islice(_models(planned, need), _MODELS_TRIED):
                 if merit < least or base.served.model.id == one.base.served.model.id:
                     break
                 context = _longest(planned, need, base)
@@ -208,20 +214,13 @@ def _better_models(planned: Planned, running: tuple[_Running, ...]) -> Iterator[
                     break
 
 
-def _merits(planned: Planned) -> dict[str, list[tuple[float, Base]]]:
-    """The best base of each model by need, the most worthy model first."""
-    best: dict[int, dict[str, tuple[float, Base]]] = {}
-    for base in planned.space.bases:
-        for position, merit in base.merits:
-            models = best.setdefault(position, {})
-            known = models.get(base.served.model.id)
-            if known is None or merit > known[0]:
-                models[base.served.model.id] = (merit, base)
-    needs = planned.frame.needs
-    return {
-        needs[position].id: sorted(models.values(), key=lambda pair: (-pair[0], pair[1].served.model.id))
-        for position, models in best.items()
-    }
+def _models(planned: Planned, need: RoleNeed) -> Iterator[tuple[float, Base]]:
+    """The best base of each model for a need, the most worthy model first."""
+    seen: set[str] = set()
+    for merit, base in most_worthy(planned.space, planned.frame.needs.index(need)):
+        if base.served.model.id not in seen:
+            seen.add(base.served.model.id)
+            yield merit, base
 
 
 def _longest(planned: Planned, need: RoleNeed, base: Base) -> int:

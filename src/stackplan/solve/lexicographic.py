@@ -37,10 +37,12 @@ def solve(
     seconds: float = DEFAULT_SECONDS,
     clock: Callable[[], float] = time.monotonic,
     hint: Mapping[str, str] | None = None,
+    outside: float = -NEVER,
     work: float = NEVER,
 ) -> Choice | NoChoice:
     """The best choice, or the minimal conflict that forbids one. ``hint`` is an assignment that fits, to begin from.
 
+    What is not part of the problem may be worth ``outside``: ties are not settled where that is more than the answer.
     ``work`` bounds each level in a way that is the same on every machine (see `Relaxation.work`).
 
     ``partial`` serves as many required needs as can be instead of answering NoChoice. When time runs out the best
@@ -48,7 +50,7 @@ def solve(
     """
     deadline = clock() + seconds
     found = prices(problem, float(requirement_reward(problem)))
-    known = _better(problem, start_assignment(problem), hint)
+    known = hint or start_assignment(problem)
     reduced = _with_known(undominated(_within_reach(problem, found, known)), problem, known)
     index = indexed(reduced)
     exact = Exact(index, partial, deadline, clock, work=work)
@@ -58,7 +60,9 @@ def solve(
         return NoChoice(minimal_conflict(problem))
     if answer.termination is not Termination.OPTIMAL:
         return _unproved(problem, index, answer, known)
-    assignment = _settled(exact, found, answer.assignment)
+    assignment = answer.assignment
+    if value(problem, assignment) + 1 > outside:
+        assignment = _settled(exact, found, assignment)
     return _choice(problem, assignment, bound=value(problem, assignment), status="optimal")
 
 
@@ -68,13 +72,6 @@ def write_model(problem: Problem) -> str:
     programme = formulate(index)
     programme.cost = _negated(value_terms(index))
     return mps_text(programme, readable=True)
-
-
-def _better(
-    problem: Problem, one: Mapping[str, str] | None, other: Mapping[str, str] | None
-) -> Mapping[str, str] | None:
-    """The assignment that earns more; None when neither is known."""
-    return max((known for known in (one, other) if known), key=lambda known: _earned(problem, known), default=None)
 
 
 def _within_reach(problem: Problem, found: PriceList | None, known: Mapping[str, str] | None) -> Problem:

@@ -44,6 +44,13 @@ def level_row(place: str, level: int, need: str) -> str:
     return f"{place} reaches level {level} for {need}"
 
 
+def level_told(row: str) -> tuple[str, int, str] | None:
+    """What a row's name tells when it is one of `level_row`: place, level and need."""
+    place, among, rest = row.partition(" reaches level ")
+    level, _, need = rest.partition(" for ")
+    return (place, int(level), need) if among else None
+
+
 def turn_row(place: str, need: str) -> str:
     """Name of the row by which a place for turns holds whoever serves a need."""
     return f"{place} holds whoever serves {need}"

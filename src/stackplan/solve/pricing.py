@@ -16,7 +16,7 @@ from itertools import accumulate
 from stackplan.problem import Candidate, Offer, Problem
 from stackplan.solve.formulation import formulate, value_terms
 from stackplan.solve.index import Indexed, alike_needs, indexed
-from stackplan.solve.names import key_row, level_row, need_row, serve, turn_row
+from stackplan.solve.names import key_row, level_told, need_row, serve, turn_row
 from stackplan.solve.rows import Programme
 from stackplan.solve.simplex import Ended, Relaxation
 from stackplan.solve.turns import cold_place, levels_of, warm_place
@@ -197,7 +197,7 @@ def listed(index: Indexed, bound: float, duals: Mapping[str, float], reward: flo
     turn = {
         (place, need): found for place in places for need in index.by_need if (found := price(turn_row(place, need)))
     }
-    levels = _levels(index, places, keys, price)
+    levels = _levels(index, places, duals)
     return PriceList(
         bound=bound,
         units=index.units,
@@ -222,20 +222,20 @@ def listed(index: Indexed, bound: float, duals: Mapping[str, float], reward: flo
     )
 
 
-def _levels(
-    index: Indexed, places: Mapping[str, str], keys: set[str], price: Callable[[str], float]
-) -> dict[tuple[str, str], Steps]:
+def _levels(index: Indexed, places: Mapping[str, str], duals: Mapping[str, float]) -> dict[tuple[str, str], Steps]:
     """For each place and need, what reaching its levels costs; for a merged need by the model that serves it."""
-    ones = [need for need in index.by_need if need not in index.members]
-    ones += [f"{need} by {key}" for need in index.members for key in keys]
-    found: dict[tuple[str, str], Steps] = {}
-    for place, pool in places.items():
+    found: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
+    for row, dual in duals.items():
+        if dual < 0.0 and (told := level_told(row)) is not None:
+            place, number, one = told
+            found[place, one][number] = -dual
+    steps: dict[tuple[str, str], Steps] = {}
+    for (place, one), prices in found.items():
+        pool = places[place]
         levels = levels_of(index.problem.pools[pool] // index.units[pool])
-        for one in ones:
-            each = [price(level_row(place, number, one)) for number in range(len(levels))]
-            if any(each):
-                found[(place, one)] = (levels, tuple(accumulate(each, initial=0.0)))
-    return found
+        each = [prices.get(number, 0.0) for number in range(len(levels))]
+        steps[place, one] = (levels, tuple(accumulate(each, initial=0.0)))
+    return steps
 
 
 def _alike(index: Indexed, price: Callable[[str], float]) -> dict[tuple[str, str], float]:

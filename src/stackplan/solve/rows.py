@@ -16,13 +16,14 @@ class Programme:
     unbounded: set[str] = field(default_factory=set)
     cost: dict[str, float] = field(default_factory=dict)
     rows: list[tuple[str, str, float]] = field(default_factory=list)
-    entries: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    entries: dict[str, tuple[list[int], list[float]]] = field(default_factory=dict)
+    """By column the numbers of its rows, ascending, and its coefficients in them."""
 
     def column(self, name: str, *, integer: bool = False, unbounded: bool = False) -> str:
         """Add the column ``name`` once and return it."""
         if name not in self.columns:
             self.columns[name] = len(self.columns)
-            self.entries[name] = []
+            self.entries[name] = ([], [])
             if integer:
                 self.integer.add(name)
             if unbounded:
@@ -33,12 +34,14 @@ class Programme:
         """Add ``sum(terms) sense right``; sense is L (<=), G (>=) or E (=). Terms of one column are summed."""
         index = len(self.rows)
         self.rows.append((name, sense, right))
-        summed: dict[str, float] = {}
         for column, coefficient in terms:
-            summed[column] = summed.get(column, 0.0) + coefficient
-        for column, coefficient in summed.items():
             if coefficient:
-                self.entries[column].append((index, coefficient))
+                rows, coefficients = self.entries[column]
+                if rows and rows[-1] == index:
+                    coefficients[-1] += coefficient
+                else:
+                    rows.append(index)
+                    coefficients.append(coefficient)
 
 
 def mps_text(programme: Programme, *, readable: bool = False) -> str:
@@ -63,7 +66,9 @@ def _column_lines(programme: Programme, names: dict[str, str], row_names: list[s
             name = names[column]
             cost = programme.cost.get(column, 0.0)
             lines.append(f" {name} cost {cost!r}")
-            lines += [f" {name} {row_names[row]} {value!r}" for row, value in programme.entries[column]]
+            lines += [
+                f" {name} {row_names[row]} {value!r}" for row, value in zip(*programme.entries[column], strict=True)
+            ]
         if integer and chosen:
             lines.append(" MARK1 'MARKER' 'INTEND'")
     return lines

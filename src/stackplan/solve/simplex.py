@@ -97,26 +97,6 @@ class Relaxation:
         self.work += self.rows * (_SOLVE_IN_PIVOTS + self._pivots())
         return int(self._library.Highs_getModelStatus(self._model))
 
-    def whole(self, columns: Iterable[int], start: Mapping[int, float]) -> Sequence[float] | None:
-        """A good point at which ``columns`` are whole, by HiGHS's heuristics at the root; None when they find none.
-
-        ``start`` is a feasible one to begin from, by its columns above 0; empty when none is known.
-        """
-        chosen = array("i", sorted(columns))
-        kinds = array("i", [_INTEGER] * len(chosen))
-        self._library.Highs_changeColsIntegralityBySet(self._model, len(chosen), _ints(chosen), _ints(kinds))
-        self._library.Highs_setIntOptionValue(self._model, b"mip_max_nodes", 1)
-        self._library.Highs_setDoubleOptionValue(self._model, b"mip_rel_gap", ctypes.c_double(_CLOSE))
-        self._library.Highs_setBoolOptionValue(self._model, b"mip_allow_restart", 0)
-        if start:
-            known = {column: start.get(column, 0.0) for column in chosen}
-            index, value = array("i", known), array("d", known.values())
-            self._library.Highs_setSparseSolution(self._model, len(known), _ints(index), _doubles(value))
-        self._library.Highs_run(self._model)
-        found = ctypes.c_int(0)
-        self._library.Highs_getIntInfoValue(self._model, b"primal_solution_status", ctypes.byref(found))
-        return self._solved(0.0).values if found.value == _FEASIBLE else None
-
     def bound(self, columns: Iterable[int], lower: Sequence[float], upper: Sequence[float]) -> None:
         """Give columns other bounds."""
         chosen = array("i", columns)
@@ -180,10 +160,10 @@ class Relaxation:
 
     def _pass(self, programme: Programme) -> None:
         starts, index, values = array("i"), array("i"), array("d")
-        for entries in programme.entries.values():
+        for rows, coefficients in programme.entries.values():
             starts.append(len(index))
-            index.extend([row for row, _ in entries])
-            values.extend([coefficient for _, coefficient in entries])
+            index.extend(rows)
+            values.extend(coefficients)
         starts.append(len(index))
         cost = array("d", [programme.cost.get(column, 0.0) for column in programme.columns])
         upper = array("d", [_INFINITY if column in programme.unbounded else 1.0 for column in programme.columns])

@@ -71,9 +71,11 @@ class Tree(Generic[Found]):
     step: float
     best: Judged[Found] = field(default_factory=lambda: Judged(NEVER))
     _count: int = 0
+    _most_work: float = NEVER
 
     def search(self, most_work: float, stop: Callable[[], bool] = lambda: False) -> Outcome[Found]:
         """Search until everything is looked at, or so much work is done, or ``stop`` says so."""
+        self._most_work = most_work
         with Relaxation(self.programme) as relaxation:
             sided = Sided(self.programme, relaxation)
             waiting: list[_Node] = []
@@ -143,6 +145,8 @@ class Tree(Generic[Found]):
         """The halves of the split that lifts the bound most; or the one side of a split whose other holds nothing."""
         best: tuple[float, Split, tuple[float, float]] | None = None
         for split in possible:
+            if best is not None and sided.relaxation.work > self._most_work:
+                break
             bounds = sided.lifted(sides, split, basis, objective, self._cutoff)
             if NEVER in bounds:
                 return (None, None) if bounds == (NEVER, NEVER) else split[bounds.index(NEVER) - 1]

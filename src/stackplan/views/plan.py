@@ -277,7 +277,8 @@ def _closing(plan: Plan, look: Look, next_step: str | None) -> list[str]:
 def proof_sentence(proof: Proof) -> str:
     """How good the plan is known to be, in one sentence."""
     if proof.status == "optimal" and proof.gap == 0:
-        return f"Best of {proof.options_offered:,} options, proved optimal."
+        others = f" and {proof.ways_passed_over:,} ways that a bound rules out" if proof.ways_passed_over else ""
+        return f"Best of {proof.options_offered:,} options{others}, proved optimal."
     return (
         f"Best found of {proof.options_offered:,} options, not proved optimal: "
         f"nothing can be more than {100 * proof.gap:.2g} % better."

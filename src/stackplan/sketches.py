@@ -1,0 +1,67 @@
+"""Prospects and bases as rows to be priced."""
+
+from collections.abc import Iterable, Sequence
+
+from stackplan.bases import Base, BaseFinder
+from stackplan.hardware import Host
+from stackplan.needs import RoleNeed
+from stackplan.offered import Sketch, Terms
+from stackplan.options import VALUE_PER_POINT, swap_group
+from stackplan.prospects import Prospect, Served
+from stackplan.serving import Placement
+from stackplan.taken import Amounts, mapped_in
+
+
+def speaks(need: RoleNeed) -> bool:
+    """Whether the need stands for itself, or for the interchangeable needs of its pool as their first."""
+    return not need.pool or need.id == f"{need.pool}-1"
+
+
+def terms_of(prospects: Sequence[Prospect], finder: BaseFinder) -> Terms:
+    """What the columns of a market stand for: interchangeable needs are one."""
+
+    def numbered(names: Iterable[str]) -> dict[str, int]:
+        return {name: number for number, name in enumerate(dict.fromkeys(names))}
+
+    return Terms(
+        needs=tuple(need for need in finder.needs if speaks(need)),
+        pools=numbered(pool.id for pool in finder.host.pools),
+        keys=numbered(one.served.key for one in prospects),
+        lineages=numbered(one.served.model.lineage for one in prospects),
+        groups=numbered(swap_group(one.served.engine, one.placement) for one in prospects),
+    )
+
+
+def sketch_of(base: Base, finder: BaseFinder, terms: Terms) -> Sketch:
+    """What needs get of a base at best, and what it takes at least."""
+    least = base.least.when_warm(mapped_in(finder.host))
+    return _sketched(base.served, base.placement, base.merits, least, finder, terms)
+
+
+def outlook_of(prospect: Prospect, finder: BaseFinder, terms: Terms) -> Sketch:
+    """The sketch of what nobody has looked at closely: no base of the prospect is worth more or takes less."""
+    least = _least(prospect, finder.host)
+    return _sketched(prospect.served, prospect.placement, prospect.best, least, finder, terms)
+
+
+def _sketched(
+    served: Served,
+    placement: Placement,
+    merits: Iterable[tuple[int, float]],
+    amounts: Amounts,
+    finder: BaseFinder,
+    terms: Terms,
+) -> Sketch:
+    places = {need.id: place for place, need in enumerate(terms.needs)}
+    asking = [(finder.needs[position], merit) for position, merit in merits]
+    values = [(places[n.id], merit * n.priority * VALUE_PER_POINT) for n, merit in asking if n.id in places]
+    return Sketch(served.key, served.model.lineage, swap_group(served.engine, placement), values, amounts)
+
+
+def _least(prospect: Prospect, host: Host) -> Amounts:
+    """Weights where all of them are in one pool; how they lie over several is not told before it is worked out."""
+    devices = prospect.placement.devices
+    pools = {host.device(device).pool for device in devices} or {host.host_pool.id}
+    if prospect.is_cut or len(pools) > 1:
+        return ()
+    return ((pools.pop(), prospect.least_weight_bytes, 0, 0),)

@@ -1,0 +1,217 @@
+"""A good choice soon: take part of the known one away, put it together again otherwise, keep what is no worse.
+
+Large neighbourhood search (Shaw, 1998; Ropke and Pisinger, 2006). What is put back is chosen by value less a share of
+what the relaxation's prices make it cost, so that memory goes to who pays most for it. Every choice fits, in exact
+integers. The sequence of chances is fixed: the same problem gives the same choice.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import log
+from random import Random
+
+from stackplan.problem import Candidate, Problem
+from stackplan.solve.packing import NOBODY, Layout, Packing, layout_of
+from stackplan.solve.pricing import PriceList
+
+_SHARES = (0.0, 0.3, 0.6, 1.0, 1.5)  # of prices
+_DEPTH = 80  # offers of a need that are tried
+_FAR = 8.0  # how far down the offers what is forced is looked for, on average
+_SKIPPED = 0.08  # of the offers, by chance
+_STARTS, _TRIES = 4, 400  # walks from nothing, and the steps of each
+_WARMTH = 0.02  # of the value: how much worse what is kept may be at first, on average
+_DEAR = 1e15  # more than anything is worth: an offer that a split forbids
+
+
+@dataclass(slots=True)
+class _Search:
+    layout: Layout
+    ranked: dict[float, list[list[int]]]  # by share of prices and need, candidates, the best first
+    ways: dict[int, list[int]]  # candidates by key
+    chance: Random = field(default_factory=lambda: Random(1))  # noqa: S311  (no secret: the same sequence each time)
+
+    def upto(self, count: int) -> int:
+        return int(self.chance.random() * count)
+
+    def begun(self) -> Iterator[list[int]]:
+        """A few choices put together from nothing."""
+        nothing = [NOBODY] * len(self.layout.needs)
+        for _ in range(_STARTS):
+            begun = self._completed(Packing(self.layout, nothing))
+            if begun is not None:
+                yield begun
+
+    def walk(self, now: list[int]) -> list[int]:
+        """The best choice of a walk from ``now``, which takes what is worse less and less."""
+        value = most = self.layout.value(now)
+        best = now
+        for left in range(_TRIES, 0, -1):
+            other = self.tried(now)
+            if other is None:
+                continue
+            worth, warmth = self.layout.value(other), _WARMTH * most * left / _TRIES
+            if worth >= value + warmth * log(1.0 - self.chance.random()):
+                now, value = other, worth
+                if worth > most:
+                    best, most = other, worth
+        return best
+
+    def tried(self, now: list[int]) -> list[int] | None:
+        """Another choice near ``now``; None where what is required finds no place."""
+        move = (self._opened, self._forced, self._exchanged)[self.upto(3)]
+        begun = move(now)
+        return None if begun is None else self._completed(begun)
+
+    def _opened(self, now: list[int]) -> Packing:
+        """A few needs unserved: one with those that share its candidate, and some others."""
+        pivot, count = self.upto(len(now)), 1 + self.upto(max(2, len(now) // 2))
+        gone = {pivot}
+        if self.chance.random() < 0.6:
+            gone |= {need for need, own in enumerate(now) if own == now[pivot] != NOBODY}
+        while len(gone) < min(count, len(now)):
+            gone.add(self.upto(len(now)))
+        return self._without(now, gone)
+
+    def _forced(self, now: list[int]) -> Packing | None:
+        """One candidate serves a need, whatever has to go for it."""
+        need, layout = self.upto(len(now)), self.layout
+        ranked = self._ranked()[need]
+        if not ranked:
+            return None
+        own = ranked[min(len(ranked) - 1, int(-_FAR * log(1.0 - self.chance.random())))]
+        gone = {other for other in layout.asking[own] if self._gains(now, other, own)} | {need}
+        gone |= {n for n, one in enumerate(now) if one != NOBODY and layout.keys[one] == layout.keys[own]}
+        if self.chance.random() < 0.7:
+            gone |= {self.upto(len(now)) for _ in range(1 + self.upto(4))}
+        return self._fitted(now, gone, need, own)
+
+    def _exchanged(self, now: list[int]) -> Packing | None:
+        """Another way to run a model that runs, for all whom it may serve."""
+        layout, running = self.layout, sorted(set(now) - {NOBODY})
+        if not running:
+            return None
+        own = running[self.upto(len(running))]
+        ways = self.ways[layout.keys[own]]
+        other = ways[self.upto(len(ways))]
+        needs = [need for need, one in enumerate(now) if one == own]
+        packing = self._without(now, set(needs))
+        for need in needs:
+            if other in layout.values[need] and packing.fits(need, other):
+                packing.add(need, other)
+        return packing
+
+    def _fitted(self, now: list[int], gone: set[int], need: int, own: int) -> Packing | None:
+        others = [other for other in range(len(now)) if other not in gone]
+        while True:
+            packing = self._without(now, gone)
+            if packing.fits(need, own):
+                packing.add(need, own)
+                return packing
+            if not others:
+                return None
+            gone.add(others.pop(self.upto(len(others))))
+
+    def _gains(self, now: list[int], need: int, own: int) -> bool:
+        values = self.layout.values[need]
+        return now[need] == NOBODY or values[own] >= values[now[need]]
+
+    def _without(self, now: list[int], gone: set[int]) -> Packing:
+        return Packing(self.layout, [NOBODY if need in gone else own for need, own in enumerate(now)])
+
+    def _completed(self, packing: Packing) -> list[int] | None:
+        """Every need that is not served given the best that fits, in an order of chance, the required ones first."""
+        required, ranked = self.layout.required, self._ranked()
+        unserved = [need for need, own in enumerate(packing.chosen) if own == NOBODY]
+        order = sorted((not required[need], self.chance.random(), need) for need in unserved)
+        for optional, _, need in order:
+            own = self._best(packing, need, ranked[need])
+            if own != NOBODY:
+                packing.add(need, own)
+            elif not optional:
+                return None
+        return packing.chosen
+
+    def _best(self, packing: Packing, need: int, ranked: Sequence[int]) -> int:
+        """What runs and serves best, or a better offer that fits."""
+        values, best, most = self.layout.values[need], NOBODY, -1
+        for own in packing.slots:
+            if values.get(own, -1) > most and packing.fits(need, own):
+                best, most = own, values[own]
+        for own in ranked[:_DEPTH]:
+            if values[own] > most and self.chance.random() >= _SKIPPED and packing.fits(need, own):
+                return own
+        return best
+
+    def _ranked(self) -> list[list[int]]:
+        return self.ranked[_SHARES[self.upto(len(_SHARES))]]
+
+
+def good_choice(problem: Problem, found: PriceList) -> dict[str, str]:
+    """The best choice of a few walks; empty where none is found that serves all that is required."""
+    search = _search(problem, found)
+    ends = [search.walk(begun) for begun in search.begun()]
+    best = max(ends, key=search.layout.value, default=None)
+    return {} if best is None else search.layout.named(best)
+
+
+def better_choice(problem: Problem, found: PriceList, known: Mapping[str, str]) -> dict[str, str]:
+    """The best choice of a walk from the known one, at least as good as that."""
+    search = _search(problem, found)
+    return search.layout.named(search.walk(search.layout.numbered(known)))
+
+
+def _search(problem: Problem, found: PriceList) -> _Search:
+    layout = layout_of(problem)
+    return _Search(layout, _rankings(layout, found), _ways(layout))
+
+
+def _ways(layout: Layout) -> dict[int, list[int]]:
+    ways: dict[int, list[int]] = {}
+    for own, key in enumerate(layout.keys):
+        ways.setdefault(key, []).append(own)
+    return ways
+
+
+def _rankings(layout: Layout, found: PriceList) -> dict[float, list[list[int]]]:
+    """By share of prices and need, its candidates by value less that share of what they cost alone."""
+    candidates = layout.facts.problem.candidates
+    ranked: dict[float, list[list[int]]] = {share: [] for share in _SHARES}
+    for need, values in enumerate(layout.values):
+        name, slots = layout.needs[need], layout.slots[need]
+        kept = _undominated(layout, need)
+        cost = {own: min(_DEAR, _cost(found, candidates[own], name, slots)) for own in kept}
+        for share in _SHARES:
+            ranked[share].append(sorted(kept, key=lambda own: (share * cost[own] - values[own], own)))
+    return ranked
+
+
+def _undominated(layout: Layout, need: int) -> list[int]:
+    """Candidates of a need that no other of the same key, tier and place serves as well with no more bytes."""
+    slots, values, chains = layout.slots[need], layout.values[need], dict[object, list[tuple[int, int, int]]]()
+    for own, value in values.items():
+        takes = layout.takes[own]
+        place = (layout.keys[own], layout.tiers[own], layout.groups[own], tuple(take[0] for take in takes))
+        size = sum(fixed + per_slot * slots + kept for _, fixed, per_slot, kept in takes)
+        chains.setdefault(place, []).append((size, -value, own))
+    kept: list[int] = []
+    for chain in chains.values():
+        most = -1
+        for _, value, own in sorted(chain):
+            if -value > most:
+                most = -value
+                kept.append(own)
+    return kept
+
+
+def _cost(found: PriceList, candidate: Candidate, need: str, slots: int) -> float:
+    """What the memory of a candidate costs that serves one need alone."""
+    cost, tier = 0.0, candidate.tier
+    for take in candidate.takes:
+        pool, unit = take.pool, found.units[take.pool]
+        if tier == "hot":
+            cost += (found.memory[pool] + found.hot_beside_cold[pool]) * take.at(slots) / unit
+        else:
+            kept = take.kept_bytes / unit if tier == "warm" else 0.0
+            turn = found.turn_cost(tier, candidate.swap_group, pool, need, candidate.key, take.at(slots) // unit)
+            cost += found.memory[pool] * kept + turn
+    return cost
