@@ -12,6 +12,7 @@ from stackplan.architecture import WeightTable
 from stackplan.configuration import WHOLE_TEXT_MODES, Configuration
 from stackplan.estimate.engines import Beside, estimate_serving
 from stackplan.estimate.overhead import device_lines
+from stackplan.estimate.process_memory import vocabulary_bytes
 from stackplan.estimate.question import DraftWeights
 from stackplan.estimate.speed import decode
 from stackplan.estimate.speed_model import SpeedModel
@@ -38,6 +39,9 @@ class Assess(Protocol):
 
     def weights(self, configuration: Configuration) -> tuple[int, ...]:
         """Bytes of its file's weights by pool, in the order of `takes`."""
+
+    def vocabulary(self, configuration: Configuration) -> tuple[int, ...]:
+        """Bytes of the vocabulary that its file's header decides, by pool, in the order of `takes`."""
 
     def twin(self, placement: Placement) -> tuple[Placement, Mapping[str, str]] | None:
         """A placement on another device with the same bytes, and what its pools are called here; None without one."""
@@ -109,6 +113,14 @@ class HostAssessor:
             pool = self._pools[place]
             held[pool] = held.get(pool, 0) + size
         return tuple(size for _, size in sorted(held.items()))
+
+    def vocabulary(self, configuration: Configuration) -> tuple[int, ...]:
+        """The file's vocabulary in host memory; empty where it takes nothing, or nobody knows."""
+        shape, table, host = configuration.model.architecture, configuration.artifact.weights, self._pools[HOST]
+        if shape is None or table is None or not (size := vocabulary_bytes(shape, table)):
+            return ()
+        pools = {host, *(self._pools[device] for device in configuration.placement.devices)}
+        return tuple(size if pool == host else 0 for pool in sorted(pools))
 
     def twin(self, placement: Placement) -> tuple[Placement, Mapping[str, str]] | None:
         """The same on the first device that takes as much beside the model and has a pool of its own as well."""

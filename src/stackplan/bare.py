@@ -11,7 +11,7 @@ from functools import lru_cache
 from operator import add
 
 from stackplan.architecture import WeightTable
-from stackplan.catalog import Artifact, Model
+from stackplan.catalog import Artifact
 from stackplan.configuration import Configuration
 from stackplan.hardware import Basis
 from stackplan.serving import Placement, Unestimable
@@ -26,10 +26,14 @@ Ask = Callable[[Configuration, int], Taken | Unestimable]
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """What a file adds to what its model takes in one place: weights by pool, and the largest tensors to stage."""
+    """What a file adds to what its model takes in one place: weights by pool, and the largest tensors to stage.
+
+    ``vocabulary`` is what the server keeps of the file's header, by pool like the weights.
+    """
 
     weights: tuple[int, ...]
     largest: Largest
+    vocabulary: tuple[int, ...] = ()
 
 
 NOTHING = File((), (0, 0))
@@ -65,7 +69,7 @@ class Bare:
         for one in self.staging:
             staged = one.room_bytes + one.copies * file.largest[one.kind] + held[one.position]
             fixed[one.position] = max(fixed[one.position], staged)
-        return fixed
+        return list(map(add, fixed, file.vocabulary)) if file.vocabulary else fixed
 
 
 def separable(configuration: Configuration) -> bool:
@@ -79,12 +83,6 @@ def staged_largest(artifact: Artifact, placement: Placement) -> Largest:
     if artifact.weights is None or (placement.gpu_layers is None and not placement.cpu_expert_layers):
         return (0, 0)
     return (artifact.weights.largest_layer_tensor_bytes, artifact.weights.largest_expert_tensor_bytes)
-
-
-def header_bytes(model: Model) -> int:
-    """The longest header of the model's files: a server keeps the vocabulary that is in it, whatever the weights."""
-    tables = (file.weights for file in model.artifacts)
-    return max((table.file_bytes - table.tensor_bytes for table in tables if table is not None), default=0)
 
 
 @lru_cache(maxsize=4096)
@@ -123,15 +121,15 @@ def _stagings(kind: int, huge: Taken | Unestimable) -> list[Staging]:
 def _empty(configuration: Configuration, largest: Largest) -> Configuration:
     """The configuration with a file without bytes in place of its own, and without its eyes."""
     shape, own = configuration.model.architecture, configuration
-    file = _file(len(shape.layers) if shape else 0, largest, header_bytes(own.model))
+    file = _file(len(shape.layers) if shape else 0, largest)
     way = (own.engine, own.mode, own.context_tokens, own.kv_type, like_of(own.placement))
     return Configuration(own.model, file, *way, vision=False, ahead=own.ahead, saved=own.saved)
 
 
 @lru_cache(maxsize=1024)
-def _file(blocks: int, largest: Largest, header: int) -> Artifact:
+def _file(blocks: int, largest: Largest) -> Artifact:
     nothing = (0,) * blocks
-    table = WeightTable(header, 0, nothing, nothing, 0, 0, 0, 0, *largest)
+    table = WeightTable(0, 0, nothing, nothing, 0, 0, 0, 0, *largest)
     return Artifact("", "", "gguf", "", "", 0, Basis.DERIVED, weights=table)
 
 

@@ -12,14 +12,12 @@ from stackplan.bare import (
     File,
     Largest,
     bare,
-    header_bytes,
     like_of,
     renamed,
     separable,
     staged_largest,
     whole,
 )
-from stackplan.catalog import Model
 from stackplan.configuration import Configuration
 from stackplan.serving import Unestimable
 
@@ -96,7 +94,6 @@ class Curves:
     assess: Assess
     _shapes: dict[_Key, Shape] = field(default_factory=dict)
     _files: dict[_Key, File] = field(default_factory=dict)
-    _headers: dict[str, int] = field(default_factory=dict)
     _alive: dict[int, Architecture | None] = field(default_factory=dict)  # so that identities stay theirs
 
     def file(self, configuration: Configuration) -> File:
@@ -108,23 +105,18 @@ class Curves:
         found = self._files.get(key)
         if found is None:
             largest = staged_largest(own.artifact, own.placement)
-            found = self._files[key] = File(self.assess.weights(own), largest)
+            found = self._files[key] = File(self.assess.weights(own), largest, self.assess.vocabulary(own))
         return found
 
     def shape(self, configuration: Configuration, largest: Largest) -> Shape:
         """The shape that the configuration's file fills; it is shared by all that take as much without their files."""
-        key = (*_key(configuration, largest), self._header(configuration.model))
+        key = _key(configuration, largest)
         found = self._shapes.get(key)
         if found is None:
             shape = configuration.model.architecture
             self._alive.setdefault(id(shape), shape)
             found = self._shapes[key] = self._shape(configuration, largest)
         return found
-
-    def _header(self, model: Model) -> int:
-        if model.id not in self._headers:
-            self._headers[model.id] = header_bytes(model)
-        return self._headers[model.id]
 
     def _shape(self, configuration: Configuration, largest: Largest) -> Shape:
         twin = self.assess.twin(configuration.placement) if separable(configuration) else None

@@ -12,6 +12,7 @@ from stackplan.bases import BaseFinder
 from stackplan.choose import choose
 from stackplan.effort import QUICK, THOROUGH, Effort
 from stackplan.hardware import Host, Pool
+from stackplan.market import Market
 from stackplan.needs import needs_of
 from stackplan.options import columns_of, empty_problem, served_models
 from stackplan.pipeline import World
@@ -79,11 +80,10 @@ def found_and_whole(world: World, effort: Effort):
     assessor = HostAssessor.of(world.host, world.speed)
     proposers = Proposers.of(world.host, world.request.policy, assessor, rating, world.catalog)
     finder = BaseFinder(world.host, needs, world.request.policy, assessor, rating, proposers)
-    bases = [
-        base for one in served_models(needs, world.catalog, world.request.policy, []) for base in finder.bases(one)
-    ]
-    columns = [column for base in bases for column in columns_of(base, finder)]
-    return choose(finder, bases, effort=effort), _problem(empty_problem(world.host, needs, rating), columns)
+    prospects = finder.prospects(served_models(needs, world.catalog, world.request.policy, []))
+    chosen = choose(Market.of(prospects, finder), effort=effort)
+    columns = [column for one in prospects for base in finder.bases(one) for column in columns_of(base, finder)]
+    return chosen, _problem(empty_problem(world.host, needs, rating), columns)
 
 
 def _problem(empty: Problem, columns) -> Problem:

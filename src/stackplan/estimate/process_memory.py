@@ -69,9 +69,19 @@ def tokenizer_bytes(architecture: Architecture, weights: WeightTable) -> int:
     rows = architecture.vocabulary_rows
     most = _LARGEST_HEADER_BYTES_PER_TOKEN * rows + _LARGEST_HEADER_BESIDE_TOKENS
     header = min(max(0, weights.file_bytes - weights.tensor_bytes), most)
-    if rows > _LARGEST_WORDPIECE and any(name in architecture.name for name in _UNIGRAM_FAMILIES):
+    if _keeps_prefixes(architecture):
         return UNIGRAM_BYTES_PER_TOKEN * rows
     return int(TOKENIZER_BYTES_PER_HEADER_BYTE * header)
+
+
+def vocabulary_bytes(architecture: Architecture, weights: WeightTable) -> int:
+    """The part of `tokenizer_bytes` that differs between files of a model: what their headers decide."""
+    return 0 if _keeps_prefixes(architecture) else tokenizer_bytes(architecture, weights)
+
+
+def _keeps_prefixes(architecture: Architecture) -> bool:
+    unigram = any(name in architecture.name for name in _UNIGRAM_FAMILIES)
+    return unigram and architecture.vocabulary_rows > _LARGEST_WORDPIECE
 
 
 def batch_rows_bytes(architecture: Architecture, serving: Serving) -> int:
