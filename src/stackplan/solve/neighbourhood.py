@@ -13,6 +13,7 @@ from random import Random
 from stackplan.problem import Candidate, Problem
 from stackplan.solve.packing import NOBODY, Layout, Packing, layout_of
 from stackplan.solve.pricing import PriceList
+from stackplan.solve.search import start_assignment
 
 _SHARES = (0.0, 0.3, 0.6, 1.0, 1.5)  # of prices
 _DEPTH = 80  # offers of a need that are tried
@@ -150,8 +151,11 @@ def good_choice(problem: Problem, found: PriceList) -> dict[str, str]:
     """The best choice of a few walks; empty where none is found that serves all that is required."""
     search = _search(problem, found)
     ends = [search.walk(begun) for begun in search.begun()]
-    best = max(ends, key=search.layout.value, default=None)
-    return {} if best is None else search.layout.named(best)
+    if not ends:  # what is required leaves little room: the lightest first
+        light = start_assignment(problem)
+        return {} if light is None else search.layout.named(search.walk(search.layout.numbered(light)))
+    best: list[int] = max(ends, key=search.layout.value)
+    return search.layout.named(best)
 
 
 def better_choice(problem: Problem, found: PriceList, known: Mapping[str, str]) -> dict[str, str]:
@@ -177,9 +181,8 @@ def _rankings(layout: Layout, found: PriceList) -> dict[float, list[list[int]]]:
     candidates = layout.facts.problem.candidates
     ranked: dict[float, list[list[int]]] = {share: [] for share in _SHARES}
     for need, values in enumerate(layout.values):
-        name, slots = layout.needs[need], layout.slots[need]
-        kept = _undominated(layout, need)
-        cost = {own: min(_DEAR, _cost(found, candidates[own], name, slots)) for own in kept}
+        name, slots, kept = layout.needs[need], layout.slots[need], _undominated(layout, need)
+        cost = {own: min(_DEAR, _cost(found, candidates[own], name, slots[own])) for own in kept}
         for share in _SHARES:
             ranked[share].append(sorted(kept, key=lambda own: (share * cost[own] - values[own], own)))
     return ranked
@@ -191,7 +194,7 @@ def _undominated(layout: Layout, need: int) -> list[int]:
     for own, value in values.items():
         takes = layout.takes[own]
         place = (layout.keys[own], layout.tiers[own], layout.groups[own], tuple(take[0] for take in takes))
-        size = sum(fixed + per_slot * slots + kept for _, fixed, per_slot, kept in takes)
+        size = sum(fixed + per_slot * slots[own] + kept for _, fixed, per_slot, kept in takes)
         chains.setdefault(place, []).append((size, -value, own))
     kept: list[int] = []
     for chain in chains.values():

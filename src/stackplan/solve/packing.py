@@ -15,13 +15,13 @@ Held = tuple[int, int, int, int]  # pool, and bytes: fixed, per slot, kept
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layout:
-    """A problem with needs, candidates, keys and pools as numbers; ``values`` by need and candidate."""
+    """A problem with needs, candidates, keys and pools as numbers; ``values`` and ``slots`` by need and candidate."""
 
     facts: Facts
     needs: tuple[str, ...]
     names: tuple[str, ...]
     required: tuple[bool, ...]
-    slots: tuple[int, ...]
+    slots: tuple[Mapping[int, int], ...]
     values: tuple[Mapping[int, int], ...]
     asking: tuple[tuple[int, ...], ...]  # by candidate, the needs that it is offered to
     apart: tuple[tuple[int, ...], ...]  # by need, those that must have another key
@@ -59,11 +59,12 @@ def layout_of(problem: Problem) -> Layout:
     needs = tuple(need.id for need in problem.needs)
     place = {candidate.id: number for number, candidate in enumerate(candidates)}
     values: list[dict[int, int]] = [{} for _ in needs]
-    slots, asking = [1] * len(needs), defaultdict[int, list[int]](list)
-    for need, name in facts.slots:
+    slots: list[dict[int, int]] = [{} for _ in needs]
+    asking: dict[int, list[int]] = defaultdict(list)
+    for (need, name), asked in facts.slots.items():
         number = needs.index(need)
         values[number][place[name]] = facts.values[need, name]
-        slots[number] = facts.slots[need, name]
+        slots[number][place[name]] = asked
         asking[place[name]].append(number)
     pools, keys = list(problem.pools), _numbers(candidate.key for candidate in candidates)
     groups = _numbers(candidate.swap_group for candidate in candidates)
@@ -122,7 +123,7 @@ class Packing:
             if self.chosen[other] != NOBODY and layout.keys[self.chosen[other]] == key:
                 return False
         before, tier = self.slots.get(own, 0), layout.tiers[own]
-        slots = before + layout.slots[need]
+        slots = before + layout.slots[need][own]
         for pool, fixed, per_slot, kept in layout.takes[own]:
             hot, warm, cold = self._hot[pool], self._kept[pool] + self._swapped[pool], self._cold[pool]
             size = fixed + per_slot * slots
@@ -140,7 +141,7 @@ class Packing:
         """Let the candidate serve the need."""
         layout = self.layout
         before, tier = self.slots.get(own, 0), layout.tiers[own]
-        slots = self.slots[own] = before + layout.slots[need]
+        slots = self.slots[own] = before + layout.slots[need][own]
         for pool, fixed, per_slot, kept in layout.takes[own]:
             size = fixed + per_slot * slots
             if tier == _HOT:

@@ -1,0 +1,106 @@
+"""What nobody has looked at closely is told by a bound: nothing that it holds is worth more or takes less."""
+
+import numpy as np
+import pytest
+from tests.plan.test_choose import small_world
+from tests.plan.worlds import bundled
+
+from stackplan.choose import choose
+from stackplan.market import Market
+from stackplan.merits import most_worthy
+from stackplan.offered import Offered, rows_of
+from stackplan.options import empty_problem
+from stackplan.pipeline import Space, space_of
+from stackplan.problem import TIERS
+from stackplan.reach import problem_of
+from stackplan.seeds import first_columns
+from stackplan.sketches import outlook_of, sketch_of, terms_of
+from stackplan.solve.pricing import prices
+
+MACHINES = ("rtx-3090-ti", "dual-rtx-3090", "apple-m4-max-64gb", "cpu-only", "jetson-agx-orin-32gb")
+
+
+@pytest.mark.parametrize("profile", MACHINES)
+@pytest.mark.parametrize("stack", ["everyday", "rag-services"])
+def test_no_base_is_worth_more_or_takes_less_than_its_prospect_says(profile: str, stack: str) -> None:
+    space = space_of(bundled(profile, stack))
+    seen = 0
+    for prospect in space.prospects[::7]:
+        best = dict(prospect.best)
+        for base in space.finder.bases(prospect):
+            seen += 1
+            assert all(merit <= best[need] * (1 + 1e-12) for need, merit in base.merits)
+            assert sum(pool.fixed_bytes for pool in base.least.pools) >= prospect.least_weight_bytes
+    assert seen
+
+
+def test_what_is_hopeless_holds_nothing() -> None:
+    space = space_of(bundled("rtx-3060-12gb", "everyday"))
+    hopeless = [prospect for prospect in space.prospects if space.finder.is_hopeless(prospect)]
+    assert hopeless
+    assert not [base for prospect in hopeless for base in space.finder.bases(prospect)]
+
+
+@pytest.mark.parametrize("profile", MACHINES)
+def test_at_any_prices_a_prospect_may_gain_as_much_as_each_of_its_bases(profile: str) -> None:
+    space = space_of(bundled(profile, "everyday"))
+    finder, own = space.finder, [one for one in space.prospects[::9] if one.best]
+    terms = terms_of(own, finder)
+    for found in _prices(space):
+        for tier in (Offered(found, tier, finder, terms) for tier in TIERS):
+            bounds = tier.gains(rows_of([outlook_of(one, finder, terms) for one in own], terms))
+            for bound, prospect in zip(bounds, own, strict=True):
+                bases = [sketch_of(base, finder, terms) for base in finder.bases(prospect)]
+                gains = tier.gains(rows_of(bases, terms)) if bases else np.array([-np.inf])
+                assert gains.max() <= bound + 1e-6
+
+
+def _prices(space: Space):
+    """Prices of the first columns, and of those with what gains most at these: bad prices and better ones."""
+    market, finder = space.market, space.finder
+    columns, empty = first_columns(market), empty_problem(finder.host, finder.needs, finder.rating)
+    for _ in range(2):
+        found = prices(problem_of(empty, columns), 0.0)
+        assert found is not None
+        yield found
+        columns |= market.columns(market.best(found).options)
+
+
+@pytest.mark.parametrize("seed", [1, 4, 7, 12])
+def test_rows_gain_what_the_solver_says_of_the_same_options(seed: int) -> None:
+    """The array arithmetic and `PriceList.profits` tell the same of an option that serves one need."""
+    space = space_of(small_world(seed))
+    market, finder = space.market, space.finder
+    columns, empty = first_columns(market), empty_problem(finder.host, finder.needs, finder.rating)
+    found = prices(problem_of(empty, columns), 0.0)
+    assert found is not None
+    options, gains = market.above(found, -np.inf)
+    known = market.columns((int(option), tier) for option in options[:300] for tier in range(len(TIERS)))
+    told = {
+        name: gains[place, tier]
+        for place, option in enumerate(options[:300])
+        for tier in range(len(TIERS))
+        for name in market.columns([(int(option), tier)])
+    }
+    assert told.keys() == known.keys()
+    for name, column in known.items():
+        profits = found.profits(column.candidate, column.offers)
+        if len(profits) == 1:  # several share running costs: the rows add up what they gain together
+            assert told[name] >= max(profits.values()) - 1e-6
+
+
+@pytest.mark.parametrize("position", [0, 2])
+def test_the_most_worthy_come_first_and_few_prospects_are_opened_for_them(position: int) -> None:
+    space = space_of(bundled("rtx-3090-ti", "everyday"))
+    first = [merit for merit, _ in (pair for _, pair in zip(range(20), most_worthy(space, position), strict=False))]
+    assert len(space.market.closed) == len(space.market.prospects)  # a market of its own: nothing opened in it
+    everything = sorted(
+        (merit for base in space.bases for need, merit in base.merits if need == position), reverse=True
+    )
+    assert first == everything[:20]
+
+
+def test_a_choice_says_how_many_ways_it_did_not_look_at() -> None:
+    space = space_of(bundled("rtx-4060-ti-16gb", "rag-services"))
+    chosen = choose(space.market)
+    assert 0 < chosen.passed_over < len(Market.of(space.prospects, space.finder).prospects)
