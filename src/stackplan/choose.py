@@ -137,7 +137,7 @@ class _Choice:
             reach = within_reach(self.market, self.columns, self.empty, found, known, stage)
             self.columns |= reach.columns
             problem = problem_of(self.empty, reach.columns)
-            better = better_choice(problem, found, known)
+            better = better_choice(problem, found, known, stage.steps)
             if value(problem, better) <= value(problem, known):
                 return reach, known
             known = better

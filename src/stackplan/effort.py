@@ -10,12 +10,14 @@ class Stage:
     ``work`` bounds branch and bound of one level: pivots of relaxations times their rows. ``columns`` are the options
     that it may look at, the likeliest of what could matter. ``parts`` is into how many parts the space is split to tell
     what could. ``only_whole`` leaves the search out where what could matter is more than it may look at.
+    ``steps`` are those of walks from the best choice known.
     """
 
     work: int
     columns: int
     parts: int = 1
     only_whole: bool = False
+    steps: int = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,5 +29,5 @@ class Effort:
 
 # Some 30 million row-pivots are a second (2026-11, one busy core).
 _SOON = 6_000_000
-QUICK = Effort((Stage(_SOON, columns=500), Stage(_SOON, columns=1_000, only_whole=True)))
-THOROUGH = Effort((*QUICK.stages, Stage(1000 * _SOON, columns=20_000, parts=24)))
+QUICK = Effort((Stage(_SOON, columns=600), Stage(_SOON, columns=1_000, only_whole=True)))
+THOROUGH = Effort((*QUICK.stages, Stage(1000 * _SOON, columns=20_000, parts=24, steps=8_000)))

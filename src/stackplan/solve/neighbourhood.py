@@ -19,7 +19,7 @@ _SHARES = (0.0, 0.3, 0.6, 1.0, 1.5)  # of prices
 _DEPTH = 80  # offers of a need that are tried
 _FAR = 8.0  # how far down the offers what is forced is looked for, on average
 _SKIPPED = 0.08  # of the offers, by chance
-_STARTS, _TRIES = 4, 400  # walks from nothing, and the steps of each
+_STARTS, _STEPS = 4, 400  # walks from nothing, and the steps of each
 _WARMTH = 0.02  # of the value: how much worse what is kept may be at first, on average
 _DEAR = 1e15  # more than anything is worth: an offer that a split forbids
 
@@ -42,15 +42,15 @@ class _Search:
             if begun is not None:
                 yield begun
 
-    def walk(self, now: list[int]) -> list[int]:
+    def walk(self, now: list[int], steps: int = _STEPS) -> list[int]:
         """The best choice of a walk from ``now``, which takes what is worse less and less."""
         value = most = self.layout.value(now)
         best = now
-        for left in range(_TRIES, 0, -1):
+        for left in range(steps, 0, -1):
             other = self.tried(now)
             if other is None:
                 continue
-            worth, warmth = self.layout.value(other), _WARMTH * most * left / _TRIES
+            worth, warmth = self.layout.value(other), _WARMTH * most * left / steps
             if worth >= value + warmth * log(1.0 - self.chance.random()):
                 now, value = other, worth
                 if worth > most:
@@ -158,10 +158,10 @@ def good_choice(problem: Problem, found: PriceList) -> dict[str, str]:
     return search.layout.named(best)
 
 
-def better_choice(problem: Problem, found: PriceList, known: Mapping[str, str]) -> dict[str, str]:
+def better_choice(problem: Problem, found: PriceList, known: Mapping[str, str], steps: int = _STEPS) -> dict[str, str]:
     """The best choice of a walk from the known one, at least as good as that."""
     search = _search(problem, found)
-    return search.layout.named(search.walk(search.layout.numbered(known)))
+    return search.layout.named(search.walk(search.layout.numbered(known), steps))
 
 
 def _search(problem: Problem, found: PriceList) -> _Search:
