@@ -122,7 +122,7 @@ class Offered:
         for table, own in self._rules:
             parts -= table[getattr(rows, own)]
         if self._turns is None:
-            slot = rows.per_slot @ self._hot
+            slot = _weighed(rows.per_slot, self._hot)
             parts -= np.maximum(0.0, slot[:, None] * self._slots - self._loose)
         else:
             parts -= self._turns.costs(rows)
@@ -134,7 +134,8 @@ class Offered:
     def _running(self, rows: Rows) -> Floats:
         if self.tier == "cold":
             return np.zeros(len(rows))
-        cost = (rows.fixed + rows.kept) @ self._hot if self.tier == "hot" else rows.kept @ self._kept
+        hot = self.tier == "hot"
+        cost = _weighed(rows.fixed + rows.kept, self._hot) if hot else _weighed(rows.kept, self._kept)
         return np.maximum(0.0, cost - self._loose)
 
     def _fit(self, rows: Rows, parts: Floats, together: Floats) -> None:
@@ -172,6 +173,14 @@ class Offered:
     @staticmethod
     def _by(names: Iterable[str], told: Callable[[str], float]) -> Floats:
         return np.array([told(name) for name in names], dtype=np.float64)
+
+
+def _weighed(amounts: Integers, prices: Floats) -> Floats:
+    """Amounts times prices, added up pool by pool: a library's product of matrices rounds as each processor likes."""
+    total: Floats = np.zeros(len(amounts))
+    for pool, price in enumerate(prices):
+        total = total + amounts[:, pool] * price
+    return total
 
 
 @dataclass(frozen=True, slots=True)
