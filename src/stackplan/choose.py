@@ -81,11 +81,22 @@ class _Choice:
         known = None if found is None else good_choice(problem_of(self.empty, self.columns), found)
         if found is not None and known is not None and self._serves(known):
             return self._searched(found, known)
+        if self.partial and self._waived(known or {}):
+            return self.made()
         problem = problem_of(self.empty, self.columns)
         answer = self._solved(problem, self.effort.stages[0])
         if found is not None and isinstance(answer, Choice):
-            answer = _bounded(answer, max(answer.bound, found.value_bound + TOLERANCE))
+            served = sum(1 for need in found.required if need in answer.assignment)
+            answer = _bounded(answer, found.bound - found.reward * served + TOLERANCE)
         return answer, problem
+
+    def _waived(self, known: Mapping[str, str]) -> bool:
+        """Ask no more for required needs that nothing at all can serve; whether there are any."""
+        unserved = [need.id for need in self.empty.needs if need.required and need.id not in known]
+        waived = {need for need in unserved if not self.market.can_serve(need)}
+        needs = tuple(replace(need, required=need.required and need.id not in waived) for need in self.empty.needs)
+        self.empty = replace(self.empty, needs=needs)
+        return bool(waived)
 
     def _serves(self, known: Mapping[str, str]) -> bool:
         return {need.id for need in self.empty.needs if need.required} <= known.keys()

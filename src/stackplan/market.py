@@ -95,6 +95,12 @@ class Market:
         """Prospects that nobody has looked at closely."""
         return [number for number in range(len(self.prospects)) if number not in self._opened]
 
+    def can_serve(self, need: str) -> bool:
+        """Whether anything may serve the need at all."""
+        position = [one.id for one in self.finder.needs].index(need)
+        own = (number for number, one in enumerate(self.prospects) if position in dict(one.best))
+        return any(position in dict(one.base.merits) for number in own for one in self.opened(number))
+
     def opened(self, number: int) -> list[Outline]:
         """The outlines of a prospect, which is opened if it was not."""
         self.open([number])

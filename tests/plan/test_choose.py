@@ -15,7 +15,7 @@ from stackplan.hardware import Host, Pool
 from stackplan.market import Market
 from stackplan.needs import needs_of
 from stackplan.options import columns_of, empty_problem, served_models
-from stackplan.pipeline import World
+from stackplan.pipeline import World, plan_world
 from stackplan.problem import Choice, NoChoice, Problem
 from stackplan.proposers import Proposers
 from stackplan.rating import Rating
@@ -136,3 +136,28 @@ def test_the_choice_is_that_of_the_whole_space_in_many_more_worlds() -> None:
     """Unproved answers are honest ones, but they must stay the exception in worlds as small as these."""
     endings = [compare(seed) for seed in range(20, 60)]
     assert endings.count("proved") >= 30
+
+
+def test_what_nothing_can_serve_is_no_bar_to_a_proof_where_a_part_is_enough() -> None:
+    """A plan in part is the best of the plans without the role that cannot be had, and is proved as such."""
+    world = bundled("apple-m4-max-64gb", "rag-services")
+    roles = world.request.stack.roles
+    impossible = tuple(
+        replace(role, required=True, min_parameters=10**15) if number == 0 else role
+        for number, role in enumerate(roles)
+    )
+    parts = replace(
+        world,
+        request=replace(
+            world.request,
+            stack=replace(world.request.stack, roles=impossible),
+            policy=replace(world.request.policy, partial=True),
+        ),
+    )
+    without = replace(world, request=replace(world.request, stack=replace(world.request.stack, roles=roles[1:])))
+    one, other = plan_world(parts), plan_world(without)
+    assert one.plan is not None
+    assert other.plan is not None
+    assert one.plan.proof.status == other.plan.proof.status == "optimal"
+    assert one.plan.proof.bound == other.plan.proof.bound
+    assert [need.role for need in one.plan.unserved][:1] == [roles[0].role]
