@@ -25,6 +25,7 @@ from stackplan.units import MIB
 
 DEFAULT_SECONDS = 60.0
 _MOST_TIED = 500  # offers among which ties are settled by proof; more cost more than the tie is worth
+_TIES = 6  # a tie is worth so much less work than a proof
 _TIED_MIB = 8 / MIB
 _WHOLE = 1.0  # values are whole numbers
 _TIED_VALUE = 1.0  # thousandths of a point: what float prices may be off
@@ -122,7 +123,7 @@ def _settled(exact: Exact, found: PriceList | None, assignment: dict[str, str]) 
     index = indexed(_within_reach(exact.index.problem, found, assignment))
     if exact.work < NEVER and len(index.offers) > _MOST_TIED:
         return assignment
-    ties = Exact(index, exact.partial, exact.deadline, exact.clock, work=exact.work)
+    ties = Exact(index, exact.partial, exact.deadline, exact.clock, work=exact.work / _TIES)
     values = _value_with_requirements(index) if exact.partial else list(value_terms(index))
     best = assignment
     ties.hold(values, "G", best, -0.5)
