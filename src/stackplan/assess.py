@@ -56,7 +56,7 @@ class Assess(Protocol):
         """What a token of the configuration touches, where `speed` has an answer."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class HostAssessor:
     """`Assess` for one host, by the estimators."""
 

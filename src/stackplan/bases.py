@@ -55,7 +55,7 @@ class Base:
         return self.placement.gpu_layers is None and not self.placement.cpu_expert_layers
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class BaseFinder:
     """Finds the bases of models on one host, and their curves over context; refusals are gathered on the way."""
 

@@ -174,7 +174,7 @@ class Engine:
     spreads_over_devices: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Catalog:
     """Everything that may be planned with. ``date`` is the newest date of its records, ``digest`` their content."""
 

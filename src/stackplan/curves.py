@@ -27,7 +27,7 @@ Line = list[Bare | Unestimable]  # by context
 _Key = tuple[object, ...]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Shape:
     """What one model takes without weights in one engine, place and KV type: by context and slots.
 
@@ -87,7 +87,7 @@ class Shape:
         return tuple(map(max, *found)) if all(found) else next(filter(None, found), ())
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Curves:
     """Remembers shapes: all files of a model in one engine, place and KV type fill one."""
 

@@ -55,7 +55,7 @@ class Gaining:
     missed: float
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Market:
     """All ways to run all models of a space. ``keep`` narrows what is opened."""
 

@@ -36,7 +36,7 @@ from stackplan.solve.lexicographic import DEFAULT_SECONDS
 from stackplan.stack import Request
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class World:
     """Everything that planning rests on, read before it starts."""
 
@@ -52,7 +52,7 @@ class World:
     measurements: tuple[Measurement, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Space:
     """Every way to serve every need of a world, before anything is chosen.
 
@@ -90,7 +90,7 @@ class Space:
         return tuple(self.finder.refusals)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Planned:
     """A plan, or None with ``chosen`` telling the conflict; and what it was made of, for explanations."""
 

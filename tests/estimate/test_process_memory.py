@@ -77,7 +77,7 @@ def test_a_full_batch_of_an_encoder_has_a_row_of_logits_for_every_token() -> Non
     bert = Architecture("bert", 4, 1024, 30522, (LAYER,) * 4, 8192, causal=False)
     for tokens, took in ((1366, 176 * MIB), (5461, 704 * MIB)):
         serving = Serving(tokens, micro_batch_tokens=tokens, batch_tokens=tokens, output_rows="batch")
-        planned = batch_rows_bytes(bert, serving) + work_bytes(bert, weights(0), (LAYER,), serving)
+        planned = batch_rows_bytes(bert, serving) + work_bytes(bert, (LAYER,), serving)
         assert planned == pytest.approx(took, rel=0.1)
 
 
@@ -86,7 +86,5 @@ def test_servers_of_text_have_no_such_rows() -> None:
     assert [line.name for line in lines] == ["server process", "tokenizer", "matrix work area"]
 
 
-def test_inputs_of_32_bit_weights_are_not_converted() -> None:
-    shape = architecture(259)
-    assert work_bytes(shape, weights(0, 4 * 64 * 128), (LAYER,), Serving(4096)) == 0
-    assert work_bytes(shape, weights(0, 2 * 64 * 128), (LAYER,), Serving(4096)) == 2 * 512 * 128
+def test_the_work_area_holds_the_widest_input_of_a_micro_batch_in_half_floats() -> None:
+    assert work_bytes(architecture(259), (LAYER,), Serving(4096)) == 2 * 512 * 128

@@ -48,8 +48,8 @@ def process_lines(
         lines.append(
             OverheadLine(HOST, "outputs of a full batch", batch_rows_bytes(architecture, serving), Basis.DERIVED)
         )
-    if on_cpu and (size := work_bytes(architecture, weights, kinds, serving)):
-        lines.append(OverheadLine(HOST, "matrix work area", size, Basis.DERIVED))
+    if on_cpu:
+        lines.append(OverheadLine(HOST, "matrix work area", work_bytes(architecture, kinds, serving), Basis.DERIVED))
     return tuple(lines)
 
 
@@ -94,15 +94,12 @@ def batch_rows_bytes(architecture: Architecture, serving: Serving) -> int:
     return _FLOAT_BYTES * row * max(0, min(serving.micro_batch_tokens, serving.context_tokens) - serving.slots)
 
 
-def work_bytes(architecture: Architecture, weights: WeightTable, kinds: Sequence[Layer], serving: Serving) -> int:
+def work_bytes(architecture: Architecture, kinds: Sequence[Layer], serving: Serving) -> int:
     """The widest input of a matrix for a whole micro-batch, in half floats at most (ggml-cpu's work data).
 
-    Nothing for weights of 32 bits, whose inputs are not converted.
+    Weights of 32 bits need none, since their inputs are not converted: counted all the same, few files are of them.
     """
     widest = max((*map(_widest, kinds), architecture.embedding_length))
-    dense = max((layer.feed_forward_length for layer in kinds), default=0) * architecture.embedding_length
-    if dense and weights.largest_layer_tensor_bytes >= _FLOAT_BYTES * dense:
-        return 0
     return _HALF_BYTES * serving.micro_batch_tokens * widest
 
 
