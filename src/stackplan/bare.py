@@ -80,7 +80,7 @@ def separable(configuration: Configuration) -> bool:
 
 def staged_largest(artifact: Artifact, placement: Placement) -> Largest:
     """The largest tensors that a file may have to stage; none where all of it is where its placement says."""
-    if artifact.weights is None or (placement.gpu_layers is None and not placement.cpu_expert_layers):
+    if artifact.weights is None or not placement.is_cut:
         return (0, 0)
     return (artifact.weights.largest_layer_tensor_bytes, artifact.weights.largest_expert_tensor_bytes)
 

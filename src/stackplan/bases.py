@@ -52,7 +52,7 @@ class Base:
     @property
     def is_whole(self) -> bool:
         """Whether all of the model is where its placement says, none of it left in host memory."""
-        return self.placement.gpu_layers is None and not self.placement.cpu_expert_layers
+        return not self.placement.is_cut
 
 
 @dataclass(slots=True, repr=False)
@@ -91,7 +91,7 @@ class BaseFinder:
         found: list[Prospect] = []
         for one in served:
             own = tuple(prospects_of(one, self.host, self.policy, self.rating, self._positions))
-            if all(prospect.is_cut for prospect in own):
+            if all(prospect.placement.is_cut for prospect in own):
                 self.refusals += [Refusal(n.id, one.model.id, "engine-backend", "", one.engine) for n in one.needs]
             found += own
         return tuple(found)
@@ -104,9 +104,9 @@ class BaseFinder:
         """Every base of a prospect that fits its place alone; worked out once."""
         known = self._opened.get(prospect)
         if known is None:
-            undominated, at = Undominated(), (prospect.served, prospect.placement, prospect.kv_types)
-            found = (base for file in prospect.files for base in self._at(at[0], file, *at[1:]))
-            known = self._opened[prospect] = tuple(filter(undominated.admits, found))
+            own, undominated = prospect, Undominated()
+            by_file = (self._at(own.served, file, own.placement, own.kv_types) for file in own.files)
+            known = self._opened[own] = tuple(base for found in by_file for base in found if undominated.admits(base))
         return known
 
     def curve(self, base: Base) -> list[tuple[int, Taken]]:
@@ -184,7 +184,7 @@ class BaseFinder:
         """The bytes of all pools that a placement may draw on, and the first of them."""
         if placement not in self._rooms:
             pools = {self.host.device(device).pool for device in placement.devices}
-            if not placement.devices or placement.gpu_layers is not None or placement.cpu_expert_layers:
+            if not placement.devices or placement.is_cut:
                 pools.add(self.host.host_pool.id)
             self._rooms[placement] = (min(pools), sum(self._budget(pool) for pool in pools))
         return self._rooms[placement]

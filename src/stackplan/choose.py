@@ -139,8 +139,7 @@ class _Choice:
     def _solved(
         self, problem: Problem, stage: Stage, known: Mapping[str, str] | None = None, outside: float = -inf
     ) -> Choice | NoChoice:
-        how = self.partial, self.seconds
-        return solve(problem, partial=how[0], seconds=how[1], hint=known, outside=outside, work=stage.work)
+        return solve(problem, partial=self.partial, seconds=self.seconds, hint=known, outside=outside, work=stage.work)
 
     def _reached(self, found: PriceList, known: Mapping[str, str], stage: Stage) -> tuple[Reach, Mapping[str, str]]:
         """What a choice better than the known one could use, and the best known of that: each narrows the other."""

@@ -6,18 +6,7 @@ from operator import add
 
 from stackplan.architecture import Architecture
 from stackplan.assess import Assess
-from stackplan.bare import (
-    NOTHING,
-    Bare,
-    File,
-    Largest,
-    bare,
-    like_of,
-    renamed,
-    separable,
-    staged_largest,
-    whole,
-)
+from stackplan.bare import NOTHING, Bare, File, Largest, bare, like_of, renamed, separable, staged_largest, whole
 from stackplan.configuration import Configuration
 from stackplan.serving import Unestimable
 

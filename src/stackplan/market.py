@@ -38,11 +38,17 @@ def everything(base: Base) -> Base | None:
     return base
 
 
+def kept_bases(prospect: Prospect, finder: BaseFinder, keep: Keep) -> list[Base]:
+    """The bases of a prospect that a narrowed space has."""
+    return [kept for base in finder.bases(prospect) if (kept := keep(base)) is not None]
+
+
 @dataclass(slots=True)
 class Outline:
-    """A base that was opened; its options are numbered from ``first`` on, one for each point of ``curve``."""
+    """A base that was opened, and its number; its options have numbers from ``first`` on, one a point of ``curve``."""
 
     base: Base
+    number: int
     first: int = -1
     curve: tuple[tuple[int, Taken], ...] = ()
 
@@ -111,8 +117,9 @@ class Market:
         fresh: list[Outline] = []
         for number in numbers:
             if number not in self._opened:
-                bases = (self.keep(base) for base in self.finder.bases(self.prospects[number]))
-                self._opened[number] = [Outline(base) for base in bases if base is not None]
+                begun = len(self._outlines) + len(fresh)
+                bases = kept_bases(self.prospects[number], self.finder, self.keep)
+                self._opened[number] = [Outline(base, begun + place) for place, base in enumerate(bases)]
                 fresh += self._opened[number]
         if fresh:
             self._outlines += fresh
@@ -206,8 +213,7 @@ class Market:
 
     def _rows(self, outline: Outline) -> Rows:
         """The options of an outline as rows: its values less what a short context takes, its bytes at each context."""
-        one = rows_of([sketch_of(outline.base, self.finder, self.terms)], self.terms)
-        repeated = one.some(np.zeros(len(outline.curve), dtype=np.int64))
+        repeated = self._outlined.some(np.full(len(outline.curve), outline.number))
         mapped = mapped_in(self.finder.host)
         amounts = [taken.when_warm(mapped) for _, taken in outline.curve]
         for place, (pool, *_) in enumerate(amounts[0]):

@@ -103,7 +103,7 @@ def settings_measured(one: Measurement) -> Settings:
 
 def placement_classes(placement: Placement, host: Host) -> tuple[str, ...]:
     """The classes of the devices that a placement computes on."""
-    partly = placement.gpu_layers is not None or placement.cpu_expert_layers > 0
+    partly = placement.is_cut
     ids = () if placement.is_cpu else placement.devices
     cards = [device_class(host.device(device), host) for device in ids]
     return (*cards, *([device_class(host.cpu_device, host)] if partly or placement.is_cpu else []))

@@ -18,7 +18,7 @@ def most_worthy(space: Space, position: int) -> Iterator[tuple[float, Base]]:
     opened = count = 0
     while waiting or opened < len(closed):
         while opened < len(closed) and (not waiting or closed[opened][0] >= -waiting[0][0]):
-            for base in space.bases_of(lambda one: one is closed[opened][1]):  # noqa: B023  (read at once)
+            for base in space.bases_in(closed[opened][1]):
                 merit = dict(base.merits).get(position)
                 if merit is not None:
                     count += 1

@@ -30,6 +30,7 @@ class Terms:
     """What the numbers of columns and rows stand for."""
 
     needs: tuple[RoleNeed, ...]
+    places: dict[str, int]  # of needs, by name
     pools: dict[str, int]
     keys: dict[str, int]
     lineages: dict[str, int]

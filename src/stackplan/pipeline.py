@@ -21,7 +21,7 @@ from stackplan.estimate.speed_model import SpeedModel
 from stackplan.fallbacks import planned_fallbacks, remote_notes
 from stackplan.hardware import Host
 from stackplan.judgement_index import Judgement
-from stackplan.market import Keep, Market, everything
+from stackplan.market import Keep, Market, everything, kept_bases
 from stackplan.measurement import Measurement
 from stackplan.needs import needs_of
 from stackplan.options import served_models
@@ -78,8 +78,11 @@ class Space:
 
     def bases_of(self, wanted: Callable[[Prospect], bool]) -> Iterator[Base]:
         """The bases of the prospects that are ``wanted``."""
-        opened = (base for prospect in self.prospects if wanted(prospect) for base in self.finder.bases(prospect))
-        return (kept for base in opened if (kept := self.keep(base)) is not None)
+        return (base for prospect in self.prospects if wanted(prospect) for base in self.bases_in(prospect))
+
+    def bases_in(self, prospect: Prospect) -> list[Base]:
+        """The bases of one prospect."""
+        return kept_bases(prospect, self.finder, self.keep)
 
     def refusals(self, needs: Collection[str]) -> tuple[Refusal, ...]:
         """Every reason why something is not offered to one of ``needs``: all that might be is looked at for that."""

@@ -193,7 +193,7 @@ def _share(target: SpeedEstimate, draft: SpeedEstimate) -> float:
 def _is_cut(configuration: Configuration) -> bool:
     """Whether part of the model stays in host memory: the card's memory then is better spent on the model itself."""
     place = configuration.placement
-    return not place.is_cpu and (place.gpu_layers is not None or place.cpu_expert_layers > 0)
+    return not place.is_cpu and place.is_cut
 
 
 def _alone(draft: Draft, target: Configuration) -> Configuration:

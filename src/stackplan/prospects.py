@@ -52,11 +52,6 @@ class Prospect:
     best: tuple[tuple[int, float], ...]
 
     @property
-    def is_cut(self) -> bool:
-        """Whether part of the model stays in host memory while a card computes the rest."""
-        return self.placement.gpu_layers is not None or self.placement.cpu_expert_layers > 0
-
-    @property
     def least_weight_bytes(self) -> int:
         """Bytes of weights that any of the files holds in all that the placement draws on; 0 where nobody knows.
 

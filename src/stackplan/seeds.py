@@ -26,7 +26,7 @@ def _first(market: Market, position: int) -> Iterator[Option]:
         return
     wanted = ((dict(one.best).get(position), number, one) for number, one in enumerate(market.prospects))
     offering = [(points, number, one) for points, number, one in wanted if points is not None]
-    whole = [one for one in offering if not one[2].is_cut]
+    whole = [one for one in offering if not one[2].placement.is_cut]
     for rank in (_worth, _thrift, _lightness):
         models: set[str] = set()
         for _, number, prospect in sorted(whole or offering, key=rank)[: _SEEDS_PER_NEED * _TRIED]:

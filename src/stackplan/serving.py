@@ -28,6 +28,11 @@ class Placement:
         """Whether nothing is offloaded."""
         return not self.devices or self.gpu_layers == 0
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether part of the model stays in host memory: some layers, or experts of some."""
+        return self.gpu_layers is not None or self.cpu_expert_layers > 0
+
 
 @dataclass(frozen=True, slots=True)
 class Serving:

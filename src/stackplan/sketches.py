@@ -23,8 +23,10 @@ def terms_of(prospects: Sequence[Prospect], finder: BaseFinder) -> Terms:
     def numbered(names: Iterable[str]) -> dict[str, int]:
         return {name: number for number, name in enumerate(dict.fromkeys(names))}
 
+    needs = tuple(need for need in finder.needs if speaks(need))
     return Terms(
-        needs=tuple(need for need in finder.needs if speaks(need)),
+        needs=needs,
+        places=numbered(need.id for need in needs),
         pools=numbered(pool.id for pool in finder.host.pools),
         keys=numbered(one.served.key for one in prospects),
         lineages=numbered(one.served.model.lineage for one in prospects),
@@ -52,9 +54,8 @@ def _sketched(
     finder: BaseFinder,
     terms: Terms,
 ) -> Sketch:
-    places = {need.id: place for place, need in enumerate(terms.needs)}
     asking = [(finder.needs[position], merit) for position, merit in merits]
-    values = [(places[n.id], merit * n.priority * VALUE_PER_POINT) for n, merit in asking if n.id in places]
+    values = [(terms.places[n.id], merit * n.priority * VALUE_PER_POINT) for n, merit in asking if n.id in terms.places]
     return Sketch(served.key, served.model.lineage, swap_group(served.engine, placement), values, amounts)
 
 
@@ -62,6 +63,6 @@ def _least(prospect: Prospect, host: Host) -> Amounts:
     """Weights where all of them are in one pool; how they lie over several is not told before it is worked out."""
     devices = prospect.placement.devices
     pools = {host.device(device).pool for device in devices} or {host.host_pool.id}
-    if prospect.is_cut or len(pools) > 1:
+    if prospect.placement.is_cut or len(pools) > 1:
         return ()
     return ((pools.pop(), prospect.least_weight_bytes, 0, 0),)

@@ -74,7 +74,7 @@ def _runtime(plan: Plan, instance: Instance) -> Options:
         options["threads"] = str(threads)
     if runtime.batch_threads:
         options["threads-batch"] = str(runtime.batch_threads)
-    computes = placement.is_cpu or placement.gpu_layers is not None or placement.cpu_expert_layers > 0
+    computes = placement.is_cpu or placement.is_cut
     policy = runtime.numa or ("distribute" if cpu.numa_nodes > 1 else "off")
     if computes and policy != "off":
         options["numa"] = policy

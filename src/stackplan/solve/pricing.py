@@ -28,7 +28,6 @@ Steps = tuple[tuple[int, ...], tuple[float, ...]]  # levels in units, and what r
 class Turn:
     """What it costs to take a turn: ``price`` a unit and what reaching ``steps`` costs; ``most`` units are too many."""
 
-    unit: int
     most: float
     price: float
     steps: Steps | None = None
@@ -95,11 +94,11 @@ class PriceList:
     def turn_of(self, tier: str, group: str, pool: str, need: str, key: str) -> Turn:
         """What turns in a place cost a need, whatever their size."""
         place = cold_place(pool) if tier == "cold" else warm_place(group, pool)
-        unit, most = self.units[pool], self.below.get(place, math.inf)
+        most = self.below.get(place, math.inf)
         if place not in self.places:  # its prices over needs may add up to the pool's
-            return Turn(unit, most, 0.0 if tier == "cold" else self.memory[pool] / self.need_count)
+            return Turn(most, 0.0 if tier == "cold" else self.memory[pool] / self.need_count)
         steps = self.levels.get((place, f"{need} by {key}" if need in self.merged else need))
-        return Turn(unit, most, self.turn.get((place, need), 0.0), steps)
+        return Turn(most, self.turn.get((place, need), 0.0), steps)
 
     def _fixed_price(self, candidate: Candidate, pool: str, fixed_bytes: int, kept_bytes: int) -> float:
         unit = self.units[pool]

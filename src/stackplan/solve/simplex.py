@@ -22,11 +22,9 @@ Ended = tuple[Mapping[str, int], Mapping[str, int]]  # states of columns and row
 _OPTIMAL, _INFEASIBLE, _UNBOUNDED_OR_INFEASIBLE, _ABOVE_BOUND, _ITERATIONS = 7, 8, 9, 11, 14
 _KNOWN_ENDINGS = {_OPTIMAL, _INFEASIBLE, _UNBOUNDED_OR_INFEASIBLE, _ABOVE_BOUND, _ITERATIONS}
 _SOLVE_IN_PIVOTS = 20  # taking up a basis costs about as much
-_BY_COLUMN, _MINIMISE, _INTEGER = 1, 1, 1
-_FEASIBLE = 2
+_BY_COLUMN, _MINIMISE = 1, 1
 _DUAL = 1
 _PRIMAL, _AT_LOWER, _BASIC = 4, 0, 1
-_CLOSE = 0.002  # relative gap at which a good point is good enough
 _INFINITY = float("inf")
 _LIBRARY = {"darwin": "libhighs*.dylib", "win32": "*highs*.dll"}.get(sys.platform, "libhighs.so*")
 

@@ -7,7 +7,7 @@ first (measured 2026-11 on a stack of 16 needs: the gap at the root fell from 3.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from stackplan.problem import Candidate, Take
 from stackplan.solve.index import Indexed
@@ -77,19 +77,6 @@ def levels_in(programme: Programme, index: Indexed) -> list[tuple[str, tuple[tup
         if present := tuple(pair for pair in named if pair[0] in programme.columns):
             found.append((place, present))
     return found
-
-
-def levels_reached(programme: Programme, index: Indexed, assignment: Mapping[str, str]) -> list[str]:
-    """The level columns that an assignment raises to 1."""
-    largest: dict[str, int] = defaultdict(int)
-    for need, name in assignment.items():
-        candidate = index.candidates[name]
-        slots = next(o.slots for o in index.by_candidate[name] if need in index.members.get(o.need, (o.need,)))
-        for take in candidate.takes if candidate.tier != "hot" else ():
-            place = cold_place(take.pool) if candidate.tier == "cold" else warm_place(candidate.swap_group, take.pool)
-            largest[place] = max(largest[place], loaded_units(index, take, slots))
-    levels = levels_in(programme, index)
-    return [column for place, named in levels for column, units in named if largest[place] >= units]
 
 
 def _holds_largest(programme: Programme, index: Indexed, name: str, members: list[tuple[Candidate, Take]]) -> None:

@@ -172,8 +172,7 @@ def _place(instance: Instance) -> str:
         return "cpu"
     devices = [inert(device) for device in placement.devices]
     named = "+".join(devices) if len(devices) <= 2 else f"{devices[0]} +{len(devices) - 1}"
-    partly = placement.gpu_layers is not None or placement.cpu_expert_layers
-    return f"{named}+cpu" if partly else named
+    return f"{named}+cpu" if placement.is_cut else named
 
 
 def _speed(speed: SpeedEstimate | None) -> str:
