@@ -128,11 +128,11 @@ def _host(processes: Iterable[int]) -> tuple[HostBytes | None, str]:
 
 
 def _map(process: int) -> HostBytes:
-    return host_bytes(_map_lines(process, "smaps"), _stack_limit(process))
+    return host_bytes(_map_lines(process), _stack_limit(process))
 
 
-def _map_lines(process: int, kind: str) -> list[str]:
-    with (_PROC / str(process) / kind).open("rb") as file:
+def _map_lines(process: int) -> list[str]:
+    with (_PROC / str(process) / "smaps").open("rb") as file:
         return file.read(_LARGEST_MAP_BYTES).decode(errors="replace").splitlines()
 
 
@@ -142,7 +142,7 @@ def _files(processes: Iterable[int], there: Machine) -> tuple[LoadedFile, ...]:
     for one in processes:
         own = _PROC / str(one)
         with contextlib.suppress(OSError):
-            paths += [own / "root" / name.lstrip("/") for name in mapped_files(_map_lines(one, "smaps"))]
+            paths += [own / "root" / name.lstrip("/") for name in mapped_files(_map_lines(one))]
         words = [word for word in there.processes[one].words if word and "\0" not in word]
         paths += [own / ("root" if word.startswith("/") else "cwd") / word.lstrip("/") for word in words]
     return loaded_files(paths)
