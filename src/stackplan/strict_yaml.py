@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from stackplan.errors import UserError
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
@@ -131,6 +129,11 @@ class _Builder:
 
 def read_yaml(path: Path) -> Document:
     """The data of the file at ``path``; a `UserError` with file and line when it is not plain, bounded YAML."""
+    return parse_yaml(read_bytes(path), path)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file that people write; a `UserError` when it cannot be read or is too long."""
     try:
         with path.open("rb") as stream:
             content = stream.read(MAX_FILE_BYTES + 1)
@@ -140,11 +143,13 @@ def read_yaml(path: Path) -> Document:
     if len(content) > MAX_FILE_BYTES:
         message = f"{path}: more than {MAX_FILE_BYTES} bytes in one file"
         raise UserError(message, hint="split it into several files", slug="bad-yaml")
-    return parse_yaml(content, path)
+    return content
 
 
 def parse_yaml(content: bytes, path: Path) -> Document:
     """The data of ``content``, which errors call ``path``."""
+    import yaml  # noqa: PLC0415  (10 ms that a start from indexes does not need)
+
     document = Document(path, None, {})
     builder = _Builder(document)
     try:
@@ -161,12 +166,16 @@ def parse_yaml(content: bytes, path: Path) -> Document:
 
 def _events(content: bytes) -> Iterator[Any]:
     """Parser events, from libyaml where it is built in."""
+    import yaml  # noqa: PLC0415
+
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     return iter(yaml.parse(content, Loader=loader))
 
 
 def _step(builder: _Builder, event: Any) -> None:
     """Apply one parser event."""
+    import yaml  # noqa: PLC0415
+
     line = event.start_mark.line + 1
     if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
         raise builder.document.error_at(line, "anchors and aliases are not allowed; write the value out")

@@ -124,6 +124,47 @@ def test_a_mistake_names_file_and_line(tmp_path: Path, text: str, line: int, com
     assert caught.value.hint
 
 
+@pytest.mark.parametrize("name", STACKS)
+def test_a_stack_comes_back_whole_from_the_index(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STACKPLAN_CACHE", str(tmp_path / "cache"))
+    path = bundled_folder("profiles") / "stacks" / f"{name}.yaml"
+    read, kept = (load_stack(path, catalog().roles) for _ in range(2))
+    assert read == kept
+    assert repr(read) == repr(kept)  # 1 is not 1.0
+    assert len(list((tmp_path / "cache").glob("stack-*.json"))) == 1
+
+
+def test_a_stack_with_fallbacks_and_pins_comes_back_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STACKPLAN_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "title: T\nroles:\n  - {role: worker, forbid: [a, b], architecture_classes: [dense], priority: 3}\n"
+        "fallbacks:\n  - {name: far, model: m, url: https://far.example/v1, key_variable: KEY, roles: [worker]}\n",
+        encoding="utf-8",
+    )
+    read, kept = (load_stack(path, catalog().roles) for _ in range(2))
+    assert repr(read) == repr(kept)
+    assert hash(kept.fallbacks) == hash(read.fallbacks)
+    assert (kept.roles[0].forbid, kept.fallbacks[0].roles) == (("a", "b"), ("worker",))
+
+
+def test_an_edited_stack_is_read_anew_and_a_renamed_one_has_its_new_name(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("title: T\nroles:\n  - {role: worker, port: 9000}\n", encoding="utf-8")
+    assert load_stack(path, catalog().roles).roles[0].port == 9000
+    path.write_text("title: T\nroles:\n  - {role: worker, port: 9001}\n", encoding="utf-8")
+    assert load_stack(path, catalog().roles).roles[0].port == 9001
+    assert load_stack(path.rename(tmp_path / "yours.yaml"), catalog().roles).id == "yours"
+
+
+def test_roles_are_those_of_the_catalog_at_hand_also_for_a_stack_from_the_index(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("title: T\nroles:\n  - role: worker\n  - role: code\n", encoding="utf-8")
+    assert load_stack(path, catalog().roles).id == "mine"
+    with pytest.raises(UserError, match=r"mine\.yaml:4: roles\.1\.role: there is no role 'code'"):
+        load_stack(path, tuple(role for role in catalog().roles if role.id != "code"))
+
+
 def test_contexts_may_be_written_as_people_do(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("title: T\nroles:\n  - {role: worker, context_floor: 16k, context_wish: 65536}\n", encoding="utf-8")
