@@ -28,10 +28,11 @@ RANKS = {
         assess bare fallbacks calibration catalog_yaml device_catalog_yaml eligibility judgement_schema lock measurement_lines render settings stack_yaml utility_terms
         afterwards calibration_store catalog_sizes curves detect device_profile diff dominated download drift judgement_yaml profile_yaml proposers rating reasons running
         prospects
+        ways
         bases catalog_build judgement_index profile verify
         bench catalog_index options
         deployed granted offered
-        sketches
+        shelves sketches
         market
         reach seeds
         choose saving
@@ -79,7 +80,7 @@ SHARED = {
     "views": {"bars", "colour", "host", "table"},
     "cli": {
         "__init__", "deployment", "described", "estimate_draft", "estimate_request", "estimate_source", "fetching",
-        "measuring", "present", "terminal", "world",
+        "kept", "measuring", "plain_words", "planning", "present", "terminal", "world", "world_options",
     },
 }  # fmt: skip
 ENGINES = {"llama_cpp", "ollama", "text_embeddings", "vllm", "whisper"}
@@ -93,8 +94,8 @@ PURE = {
     "configuration", "contexts", "counterfactual", "curves", "deployed", "diff", "dominated", "effort", "eligibility",
     "estimate", "explain", "fallbacks", "fixes", "granted", "hardware", "market", "measurement", "merits", "needs",
     "offered", "options", "pipeline", "placements", "plan", "problem", "proposers", "prospects", "quality",
-    "quantisation", "rating", "reach", "reasons", "remote", "runtime", "saving", "seeds", "serving", "sketches",
-    "traded", "utility", "utility_terms", "whatif",
+    "quantisation", "rating", "reach", "reasons", "remote", "runtime", "saving", "seeds", "serving", "shelves",
+    "sketches", "traded", "utility", "utility_terms", "ways", "whatif",
 }  # fmt: skip
 ASKING_A_PROGRAM = {"estimate.oracle"}  # runs llama.cpp's own estimator beside ours; no plan comes through it
 OF_THE_WORLD = {"os", "time", "datetime", "random", "secrets", "socket", "subprocess", "tempfile", "shutil", "glob"}

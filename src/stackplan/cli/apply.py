@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stackplan.cli import world as options
+from stackplan.cli import world_options as options
 from stackplan.cli.present import present, present_plan, refuse
+from stackplan.cli.world import Asked, asked_from, read_world, say_how_this_machine_differs
 from stackplan.errors import ExitCode, UserError
 from stackplan.pipeline import plan_world
 from stackplan.plan import Plan, plan_to_json
@@ -45,27 +46,27 @@ def apply(
 ) -> None:
     """Plan, and write everything needed to run the stack into one folder."""
     if lock is not None:
-        _apply_lock(lock, options.asked_from(locals()), out, target, templates, as_json=as_json)
+        _apply_lock(lock, asked_from(locals()), out, target, templates, as_json=as_json)
         return
-    asked = options.asked_from(locals())
-    planned = plan_world(options.read_world(asked))
+    asked = asked_from(locals())
+    planned = plan_world(read_world(asked))
     if planned.plan is None:
         refuse(planned, as_json=as_json)
         raise typer.Exit(ExitCode.NO_PLAN)
     count = _write(_lock(planned.plan, out), out, target, templates)
     typer.echo(plan_to_json(planned.plan), nl=False) if as_json else present(planned, next_step=_next(out))
-    options.say_how_this_machine_differs(asked, planned.plan.host.machine)
+    say_how_this_machine_differs(asked, planned.plan.host.machine)
     print(f"wrote {count} files to {out}", file=sys.stderr)
 
 
 def _apply_lock(
-    path: Path, asked: options.Asked, out: Path, target: str | None, templates: Path | None, *, as_json: bool
+    path: Path, asked: Asked, out: Path, target: str | None, templates: Path | None, *, as_json: bool
 ) -> None:
     """Write the folder of a lock. Neither catalog nor machine nor network is looked at."""
     from stackplan.cli.deployment import check_plan, lock_at  # noqa: PLC0415
     from stackplan.lock import LOCK_NAME  # noqa: PLC0415
 
-    if asked != options.Asked():
+    if asked != Asked():
         hint = "leave out what is planned with; only --out, --target and --templates go with --lock"
         raise UserError("a lock says itself what was planned", hint=hint, slug="bad-options")
     path = path / LOCK_NAME if path.is_dir() else path

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stackplan.cli import measuring
+from stackplan.cli.kept import store
 from stackplan.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def calibrate(
     from stackplan.render.saved_plan import read_plan  # noqa: PLC0415
     from stackplan.views.bench import bench_data, bench_text  # noqa: PLC0415
 
-    plan, kept = read_plan(plan_file), measuring.store()
+    plan, kept = read_plan(plan_file), store()
     kept.all()  # what cannot be read is told before minutes are spent
     machine = measuring.this_host(host)
     rows = measuring.measure(plan, role, Effort(repeats, seconds, reload))
@@ -59,7 +60,7 @@ def list_kept(as_json: AsJson = False) -> None:
     """List what is kept, the newest first."""
     from stackplan.views.calibration import kept_data, kept_text  # noqa: PLC0415
 
-    kept = measuring.store().all()
+    kept = store().all()
     typer.echo(json.dumps(kept_data(kept), indent=2) if as_json else kept_text(kept))
 
 
@@ -71,7 +72,7 @@ def export(
     """Print what is kept as JSON Lines (`stackplan schema measurement`), to share it or keep it elsewhere."""
     from stackplan.measurement_lines import lines_of  # noqa: PLC0415
 
-    kept = (one.measurement for one in measuring.store().all())
+    kept = (one.measurement for one in store().all())
     typer.echo(lines_of(one for one in kept if artifact in (None, one.artifact)), nl=False)
 
 
@@ -84,7 +85,7 @@ def import_lines(
     from stackplan.cli.fetching import say  # noqa: PLC0415
 
     good, bad = _read(file)
-    kept = measuring.store()
+    kept = store()
     new = kept.keep(good, imported=True)
     refused = [{"line": one.number, "reason": one.reason} for one in bad]
     for one in bad[:_MOST_TOLD]:
@@ -107,7 +108,7 @@ def forget(
     as_json: AsJson = False,
 ) -> None:
     """Forget measurements."""
-    kept = measuring.store()
+    kept = store()
     known = {one.measurement.digest: one.measurement for one in kept.all()}
     if not (digests or artifact or everything):
         hint = "name measurements (`stackplan calibrate list`), --artifact ID or --all"

@@ -70,7 +70,8 @@ def _catalog(lock: "Lock", folder: Path | None, max_age: int) -> "list[Drift]":
 
 def _host(plan: "Plan", described: Path | None) -> "list[Drift]":
     from stackplan.cli.deployment import is_up  # noqa: PLC0415
-    from stackplan.cli.measuring import kept_measurements, this_host  # noqa: PLC0415
+    from stackplan.cli.kept import kept_measurements  # noqa: PLC0415
+    from stackplan.cli.measuring import this_host  # noqa: PLC0415
     from stackplan.drift import host_drift, measurement_drift  # noqa: PLC0415
 
     host = this_host(described)

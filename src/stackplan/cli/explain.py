@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stackplan.cli import world as options
+from stackplan.cli import world_options as options
 from stackplan.cli.present import refuse
+from stackplan.cli.world import asked_from, read_world
 from stackplan.errors import ExitCode, UserError
 from stackplan.pipeline import Planned, plan_world
 
@@ -44,7 +45,7 @@ def explain(
     from stackplan.explain import explanation  # noqa: PLC0415
     from stackplan.views.explain import explanation_json, explanation_text  # noqa: PLC0415
 
-    planned = plan_world(options.read_world(options.asked_from(locals())))
+    planned = plan_world(read_world(asked_from(locals())))
     need = _need(planned, role)
     if planned.plan is None:
         refuse(planned, as_json=as_json)

@@ -12,7 +12,6 @@ from stackplan.errors import UserError
 if TYPE_CHECKING:
     from stackplan.bench.planned import Planned, Row
     from stackplan.bench.run import Effort
-    from stackplan.calibration_store import Store
     from stackplan.hardware import Host
     from stackplan.measurement import Measurement
     from stackplan.plan import Plan
@@ -25,7 +24,6 @@ ReloadOption = Annotated[
     bool, typer.Option("--reload", help="Have Ollama or llama.cpp's router load models anew, to time it.")
 ]
 HostOption = Annotated[Path | None, typer.Option("--host", help="A machine's JSON or recording in place of this one.")]
-_FILE = "measurements.sqlite3"
 SAVED_PLAN = Path("deploy/plan.json")
 
 
@@ -57,25 +55,6 @@ def measurements(rows: "list[Row]", host: "Host") -> "Iterator[Measurement]":
             one = measurement(row.planned, row.benched, row.peaks, host, now)
             if one.headline is not None:
                 yield one
-
-
-def store() -> "Store":
-    """The measurements of this user."""
-    from stackplan.calibration_store import Store  # noqa: PLC0415
-
-    return Store(store_path())
-
-
-def store_path() -> Path:
-    """Where they are kept, once there are any."""
-    from stackplan.running.site import state_folder  # noqa: PLC0415
-
-    return state_folder() / _FILE
-
-
-def kept_measurements() -> "tuple[Measurement, ...]":
-    """What planning may rest on; without a file nothing is imported for it."""
-    return tuple(one.measurement for one in store().all()) if store_path().exists() else ()
 
 
 def this_host(described: Path | None) -> "Host":

@@ -1,17 +1,14 @@
 """``stackplan plan``: the best stack for a machine, with its proof."""
 
-import sys
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from stackplan.cli import world as options
-from stackplan.cli.present import present, refuse
+from stackplan.cli import world_options as options
+from stackplan.cli.planning import tell_plan
+from stackplan.cli.world import asked_from
 from stackplan.errors import ExitCode
-from stackplan.pipeline import plan_world
-from stackplan.plan import plan_to_json
 
 
 def plan(
@@ -32,25 +29,6 @@ def plan(
     no_measurements: options.NoMeasurementsOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
     write_model: Annotated[Path | None, typer.Option(help="Write the problem as MPS for any other solver.")] = None,
-) -> None:
+) -> ExitCode:
     """Find the best stack for a machine and say why; writes nothing else."""
-    started = time.monotonic()
-    asked = options.asked_from(locals())
-    planned = plan_world(options.read_world(asked))
-    if write_model is not None:
-        _write_model(write_model, planned.chosen.problem)
-    if planned.plan is None:
-        refuse(planned, as_json=as_json)
-        raise typer.Exit(ExitCode.NO_PLAN)
-    next_step = options.same_asked_of("apply", asked)
-    typer.echo(plan_to_json(planned.plan), nl=False) if as_json else present(planned, next_step=next_step)
-    print(f"planned in {time.monotonic() - started:.2f} s", file=sys.stderr)
-
-
-def _write_model(path: Path, problem: object) -> None:
-    from stackplan.deploy import write_file  # noqa: PLC0415
-    from stackplan.problem import Problem  # noqa: PLC0415
-    from stackplan.solve.lexicographic import write_model as mps  # noqa: PLC0415
-
-    assert isinstance(problem, Problem)  # noqa: S101
-    write_file(path, mps(problem))
+    return tell_plan(asked_from(locals()), as_json=as_json, write_model=write_model)

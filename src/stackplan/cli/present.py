@@ -6,8 +6,7 @@ import shutil
 import sys
 import time
 
-import typer
-
+from stackplan.cli.terminal import tell, terminal_is_ascii
 from stackplan.pipeline import Planned
 from stackplan.plan import Plan
 from stackplan.problem import NoChoice
@@ -31,9 +30,8 @@ def present_plan(plan: Plan, *, next_step: str | None = None, traded: str = "") 
     from stackplan.views.plan import plan_text  # noqa: PLC0415
 
     colour, width = _terminal()
-    ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
-    text = plan_text(plan, colour=colour, width=width, ascii_only=ascii_only, next_step=next_step, traded=traded)
-    typer.echo(text)
+    ascii_only = terminal_is_ascii()
+    tell(plan_text(plan, colour=colour, width=width, ascii_only=ascii_only, next_step=next_step, traded=traded))
 
 
 def _terminal() -> tuple[bool, int]:
@@ -61,4 +59,4 @@ def refuse(planned: Planned, *, as_json: bool) -> None:
         print(fix_line(fix), file=sys.stderr)
     print(f"hint: {NO_PLAN_HINT if not found else 'any one of these makes a plan; so does --partial'}", file=sys.stderr)
     if as_json:
-        typer.echo(json.dumps(no_plan_json(answer, planned.frame.refusals, nearest, found), indent=2))
+        tell(json.dumps(no_plan_json(answer, planned.frame.refusals, nearest, found), indent=2))

@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from stackplan.cli import world as options
+from stackplan.cli import world_options as options
 from stackplan.cli.present import refuse
+from stackplan.cli.world import Asked, asked_from, read_world, with_pool_size
 from stackplan.errors import ExitCode, UserError
 from stackplan.hardware import Host
 from stackplan.pipeline import Planned, World, plan_world
@@ -50,11 +51,11 @@ def whatif(
     as_json: Annotated[bool, typer.Option("--json", help="Print the difference as JSON.")] = False,
 ) -> None:
     """Plan again with other hardware or without a role, and show what changes."""
-    asked = options.asked_from({**locals(), "vram": None, "ram": None})
+    asked = asked_from({**locals(), "vram": None, "ram": None})
     if not (vram or ram or add_gpu or without or upgrade):
         hint = "say --add-gpu, --vram, --ram, --without or --upgrade"
         raise UserError("nothing is to be changed", hint=hint, slug="bad-options")
-    before = options.read_world(asked)
+    before = read_world(asked)
     present = plan_world(before)
     changed = bool(vram or ram or add_gpu or without)
     after = _changed(before, asked, vram, ram, add_gpu, without) if changed else before
@@ -66,7 +67,7 @@ def whatif(
 
 def _changed(
     before: World,
-    asked: options.Asked,
+    asked: Asked,
     vram: list[str] | None,
     ram: str | None,
     add_gpu: list[str] | None,
@@ -75,13 +76,13 @@ def _changed(
     """The world with every change; ``--ram`` of a machine that is not declared only sets the pool's size."""
     world = before
     if ram and asked.profile is not None:
-        world = options.read_world(replace(asked, ram=ram))
+        world = read_world(replace(asked, ram=ram))
     vram = [*(vram or []), *([f"{before.host.host_pool.id}={ram}"] if ram and asked.profile is None else [])]
     host = world.host
     for card in add_gpu or []:
         host = with_gpus(host, _card(card))
     for text in vram:
-        host = options.with_pool_size(host, text)
+        host = with_pool_size(host, text)
     stack = world.request.stack
     for role in without or []:
         stack = without_role(stack, role)

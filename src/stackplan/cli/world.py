@@ -4,12 +4,10 @@ import shlex
 import sys
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from stackplan.cli.described import described_host
-from stackplan.cli.measuring import kept_measurements
+from stackplan.cli.kept import kept_measurements
 from stackplan.effort import QUICK, THOROUGH
 from stackplan.errors import UserError
 from stackplan.hardware import Basis, Host, Reservation
@@ -18,30 +16,6 @@ from stackplan.profile_yaml import Profile, check_endpoints
 from stackplan.settings import with_context_limit, with_settings
 from stackplan.stack import Policy, Request, Stack
 from stackplan.units import parse_bytes
-
-ProfileArgument = Annotated[
-    str | None, typer.Argument(help="A profile or device, like rtx-3090-ti; none: this machine.")
-]
-HostOption = Annotated[Path | None, typer.Option("--host", help="A machine's JSON, or its recording (tar.gz).")]
-StackOption = Annotated[str | None, typer.Option("--stack", help="A stack's name, or a YAML file.")]
-CatalogOption = Annotated[Path | None, typer.Option("--catalog", help="A catalog folder that wins over the bundled.")]
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", help="ROLE.FIELD=VALUE, like worker.context=32k or code.tier=hot.")
-]
-ForbidOption = Annotated[list[str] | None, typer.Option("--forbid", help="A model, family or lineage never to use.")]
-PolicyOption = Annotated[str | None, typer.Option("--policy", help="quality, balanced, speed or frugal.")]
-HeadroomOption = Annotated[
-    str | None, typer.Option("--headroom", help="Memory to leave free in every pool, like 1GiB.")
-]
-VramOption = Annotated[list[str] | None, typer.Option("--vram", help="POOL=SIZE: what a pool holds, like gpu0=20GiB.")]
-RamOption = Annotated[str | None, typer.Option("--ram", help="Host memory of a declared machine, like 64GiB.")]
-CommercialOption = Annotated[bool, typer.Option("--commercial", help="Only models whose licence allows business.")]
-PartialOption = Annotated[bool, typer.Option("--partial", help="Serve what can be served when not every role can.")]
-NoMeasurementsOption = Annotated[
-    bool, typer.Option("--no-measurements", help="Plan with derived speeds only, whatever was measured.")
-]
-ProveOption = Annotated[bool, typer.Option("--prove", help="Search up to two minutes for the best plan and its proof.")]
-IdleOption = Annotated[bool, typer.Option("--idle", help="Plan as if no other program held memory of this machine.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,12 +193,16 @@ def asked_from(values: dict[str, Any]) -> Asked:
     return Asked(**{name: value for name, value in given.items() if value is not None})
 
 
+def option_of(name: str) -> str:
+    """How a field of `Asked` is written on the command line."""
+    return "--set" if name == "settings" else f"--{name.replace('_', '-')}"
+
+
 def same_asked_of(verb: str, asked: Asked) -> str:
     """The command that asks another verb for the same plan, quoted for a shell: what is left out would plan another."""
     words = ["stackplan", verb, *([asked.profile] if asked.profile is not None else [])]
     for field in fields(Asked)[1:]:
-        option = "--set" if field.name == "settings" else f"--{field.name.replace('_', '-')}"
-        value = getattr(asked, field.name)
+        option, value = option_of(field.name), getattr(asked, field.name)
         if value is True:
             words.append(option)
         elif value not in (None, False):
