@@ -6,15 +6,17 @@ not on the context. Everything asked twice is answered once.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Protocol
 
 from stackplan.architecture import WeightTable
+from stackplan.catalog import Artifact, Model
 from stackplan.configuration import WHOLE_TEXT_MODES, Configuration
 from stackplan.estimate.engines import Beside, estimate_serving
 from stackplan.estimate.overhead import device_lines
 from stackplan.estimate.process_memory import vocabulary_bytes
 from stackplan.estimate.question import DraftWeights
-from stackplan.estimate.speed import decode
+from stackplan.estimate.speed import ceiling, decode
 from stackplan.estimate.speed_model import SpeedModel
 from stackplan.estimate.speed_rates import HostRates, host_rates
 from stackplan.estimate.speed_traffic import Workload, workload
@@ -52,6 +54,9 @@ class Assess(Protocol):
     def speed(self, configuration: Configuration) -> SpeedEstimate | None:
         """Tokens per second of one stream, nothing ahead of it; None where that means nothing or nobody knows."""
 
+    def ceiling(self, model: Model, artifact: Artifact, placement: Placement) -> float:
+        """Tokens per second of one stream that a file exceeds in no engine that generates; infinite: nobody knows."""
+
     def work(self, configuration: Configuration) -> Workload:
         """What a token of the configuration touches, where `speed` has an answer."""
 
@@ -68,6 +73,7 @@ class HostAssessor:
     _workloads: dict[tuple[int, int, str], Workload] = field(default_factory=dict)
     _shapes: dict[int, Workload] = field(default_factory=dict)
     _speeds: dict[tuple[int, int, str, Placement], SpeedEstimate | None] = field(default_factory=dict)
+    _ceilings: dict[tuple[str, str, Placement], float] = field(default_factory=dict)
     _alive: list[object] = field(default_factory=list)  # so that identities, which are quicker than hashes, stay theirs
 
     @classmethod
@@ -151,11 +157,20 @@ class HostAssessor:
             speed = self.measured(configuration, speed, lambda depth: self._decode(configuration, depth))
         return _reading(speed) if speed and configuration.mode in WHOLE_TEXT_MODES else speed
 
+    def ceiling(self, model: Model, artifact: Artifact, placement: Placement) -> float:
+        """What reading the weights alone allows; nothing is known of what may have been measured."""
+        key = (model.id, artifact.id, placement)
+        if key not in self._ceilings:
+            work = None if self.measured is not None else self._work(model, artifact)
+            self._ceilings[key] = ceiling(self.model, self.rates, work, placement) if work is not None else inf
+        return self._ceilings[key]
+
     def _derived(self, configuration: Configuration) -> SpeedEstimate | None:
-        if configuration.model.architecture is None or _nearest_weights(configuration) is None:
+        work = self._work(configuration.model, configuration.artifact)
+        if work is None:
             return None
         batch = configuration.context_tokens if configuration.mode in WHOLE_TEXT_MODES else 0
-        key = (id(self.work(configuration)), batch, configuration.kv_type, configuration.placement)
+        key = (id(work), batch, configuration.kv_type, configuration.placement)
         if key not in self._speeds:
             self._speeds[key] = self._decode(configuration, KV_DEPTH_TOKENS)
         return self._speeds[key]
@@ -183,14 +198,23 @@ class HostAssessor:
 
     def work(self, configuration: Configuration) -> Workload:
         """What a token touches. KeyError where nobody knows the shape or the weights: `speed` then gives None."""
-        shape, weights = configuration.model.architecture, _nearest_weights(configuration)
-        key = (id(shape), id(weights), configuration.artifact.quantisation)
-        if key not in self._workloads and shape is not None and weights is not None:
+        work = self._work(configuration.model, configuration.artifact)
+        if work is None:
+            raise KeyError(configuration.artifact.id)
+        return work
+
+    def _work(self, model: Model, artifact: Artifact) -> Workload | None:
+        shape, weights = model.architecture, _nearest_weights(model, artifact)
+        if shape is None or weights is None:
+            return None
+        key = (id(shape), id(weights), artifact.quantisation)
+        found = self._workloads.get(key)
+        if found is None:
             self._alive += [shape, weights]
             first = self._shapes.get(id(shape))
-            self._workloads[key] = workload(shape, weights, configuration.artifact.quantisation, like=first)
-            self._shapes.setdefault(id(shape), self._workloads[key])
-        return self._workloads[key]
+            found = self._workloads[key] = workload(shape, weights, artifact.quantisation, like=first)
+            self._shapes.setdefault(id(shape), found)
+        return found
 
 
 def _alike(one: Device, other: Device) -> bool:
@@ -208,12 +232,11 @@ def _beside(configuration: Configuration) -> Beside:
     return Beside(configuration.vision, draft, saved.cache_ram_bytes, saved.checkpoints)
 
 
-def _nearest_weights(configuration: Configuration) -> WeightTable | None:
+def _nearest_weights(model: Model, own: Artifact) -> WeightTable | None:
     """The file's own table of weights, else that of the model's file nearest in size: a token touches as much."""
-    own = configuration.artifact
     if own.weights is not None:
         return own.weights
-    known = [artifact for artifact in configuration.model.artifacts if artifact.weights is not None]
+    known = [artifact for artifact in model.artifacts if artifact.weights is not None]
     nearest = min(known, key=lambda artifact: (abs(artifact.file_bytes - own.file_bytes), artifact.id), default=None)
     return nearest.weights if nearest else None
 

@@ -12,7 +12,6 @@ from typing import Protocol
 from stackplan.catalog import Artifact
 from stackplan.configuration import Ahead
 from stackplan.serving import Placement
-from stackplan.taken import Taken
 
 # Between the files of a model that is cut. Of experts few are touched, so that nearly each file counts; what whole
 # layers in host memory cost hides all but large steps.
@@ -39,10 +38,6 @@ class Way(Protocol):
         """What it is worth, by need."""
 
     @property
-    def least(self) -> Taken:
-        """What it takes at the shortest context; at longer ones all ways of one kind take as much more."""
-
-    @property
     def ahead(self) -> Ahead | None:
         """Who proposes tokens to it."""
 
@@ -51,32 +46,31 @@ class Way(Protocol):
 class Undominated:
     """Lets ways of one model pass, smaller files first, but for those that one before them makes pointless."""
 
-    _kept: dict[tuple[Placement, str, str], list[Way]] = field(default_factory=dict)
+    _kept: dict[tuple[Placement, str, str], list[tuple[Way, Sequence[int]]]] = field(default_factory=dict)
 
-    def admits(self, way: Way) -> bool:
-        """Whether no way that was admitted before is as good in every respect; remembers the way if so."""
+    def admits(self, way: Way, held: Sequence[int]) -> bool:
+        """Whether no way that was admitted before is as good in every respect; remembers the way if so.
+
+        ``held`` are the bytes that its file adds, pool by pool; empty where nobody can tell them from the rest.
+        """
         kept = self._kept.setdefault((way.placement, way.kv_type, way.ahead.name if way.ahead else ""), [])
-        if any(dominates(other, way) for other in kept):
+        if any(dominates(other, way, ours, held) for other, ours in kept):
             return False
-        kept.append(way)
+        kept.append((way, held))
         return True
 
 
-def dominates(one: Way, other: Way) -> bool:
-    """Whether ``one`` takes no more than ``other``, of the same place and cache type, and is worth as much or more."""
+def dominates(one: Way, other: Way, ours: Sequence[int], theirs: Sequence[int]) -> bool:
+    """Whether ``one`` takes no more than ``other``, of the same place and cache type, and is worth as much or more.
+
+    ``ours`` and ``theirs`` are what tells their bytes apart: all else is the same for each file of a model.
+    """
     worth = dict(one.merits)
     if any(worth.get(need, -1.0) < merit for need, merit in other.merits):
         return False
     if one.artifact.file_bytes > other.artifact.file_bytes or _staged(one) > _staged(other):
         return False
-    ours, theirs = one.least.pools, other.least.pools
-    return len(ours) == len(theirs) and all(
-        mine.pool == their.pool
-        and mine.fixed_bytes <= their.fixed_bytes
-        and mine.per_slot_bytes <= their.per_slot_bytes
-        and mine.weights_bytes <= their.weights_bytes
-        for mine, their in zip(ours, theirs, strict=True)
-    )
+    return 0 < len(ours) == len(theirs) and all(mine <= their for mine, their in zip(ours, theirs, strict=True))
 
 
 def _staged(way: Way) -> int:

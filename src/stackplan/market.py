@@ -1,28 +1,32 @@
 """Which options could gain at given prices, told without making them.
 
-Half a million options could be looked at in every round of pricing. What nobody has looked at closely is an outlook, a
-bound of all that a prospect holds, and is opened only when that could gain. What is opened is an outline (what each
-need gets of a base at best); its options, one for each context, are asked for when the outline could gain.
+Half a million options could be looked at in every round of pricing. What nobody has looked at is told by bounds: a
+prospect by the best of its files and the lightest, each of its lots by what one file is worth there at its bare
+weights. A lot that could gain is opened: outlines say what each need gets of a base at best. The options of an
+outline, one for each context, are asked for when it could gain.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stackplan.bases import Base, BaseFinder
-from stackplan.offered import Floats, Integers, Offered, Rows, Terms, joined, rows_of
+from stackplan.offered import Floats, Integers, Offered, Rows, Terms, amounts_of, joined, rows_of
 from stackplan.options import Column, column_of
 from stackplan.problem import TIERS
 from stackplan.prospects import Prospect
-from stackplan.sketches import outlook_of, sketch_of, terms_of
+from stackplan.shelves import Shelf
+from stackplan.sketches import lot_sketch_of, outlook_of, sketch_of, terms_of
 from stackplan.solve.pricing import PriceList
-from stackplan.taken import Taken, mapped_in
+from stackplan.taken import Taken
+from stackplan.ways import Lot
 
 TOLERANCE = 1.0  # thousandths of a utility point: what float prices may be off
-_OPENED = 120  # prospects opened in one round
+_LOOKED = 240  # prospects looked into in one round
+_OPENED = 120  # lots opened in one round
 _ASKED = 120  # outlines whose options are asked for in one round
 _ADDED = 150  # options added in one round
 _OF_A_MODEL = 6
@@ -69,10 +73,12 @@ class Market:
     keep: Keep
     terms: Terms
     prospects: tuple[Prospect, ...]
-    _outlooks: Rows
+    _outlooks: Shelf[Prospect]
+    _lots: Shelf[Lot]
     _outlined: Rows
     _optioned: Rows
-    _opened: dict[int, list[Outline]] = field(default_factory=dict)
+    _held: dict[int, range] = field(default_factory=dict)  # lots by prospect
+    _outlines_of: dict[int, list[Outline]] = field(default_factory=dict)  # by lot
     _outlines: list[Outline] = field(default_factory=list)
     _owners: list[Outline] = field(default_factory=list)  # by option
     _known: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((0, len(TIERS)), dtype=bool))
@@ -83,8 +89,9 @@ class Market:
         """The market of a space, before anything is opened."""
         own = tuple(one for one in prospects if one.best and not finder.is_hopeless(one))
         terms = terms_of(own, finder)
-        outlooks, nothing = rows_of([outlook_of(one, finder, terms) for one in own], terms), rows_of([], terms)
-        return cls(finder, keep, terms, own, outlooks, nothing, nothing)
+        outlooks, lots = Shelf[Prospect].of(terms), Shelf[Lot].of(terms)
+        outlooks.add(own, [outlook_of(one, finder, terms) for one in own])
+        return cls(finder, keep, terms, own, outlooks, lots, rows_of([], terms), rows_of([], terms))
 
     @property
     def offered(self) -> int:
@@ -98,8 +105,8 @@ class Market:
 
     @property
     def closed(self) -> list[int]:
-        """Prospects that nobody has looked at closely."""
-        return [number for number in range(len(self.prospects)) if number not in self._opened]
+        """Prospects that nobody has looked into."""
+        return np.flatnonzero(~self._outlooks.taken).tolist()
 
     def can_serve(self, need: str) -> bool:
         """Whether anything may serve the need at all."""
@@ -110,17 +117,30 @@ class Market:
     def opened(self, number: int) -> list[Outline]:
         """The outlines of a prospect, which is opened if it was not."""
         self.open([number])
-        return self._opened[number]
+        return [outline for lot in self._held[number] for outline in self._outlines_of[lot]]
 
-    def open(self, numbers: Iterable[int]) -> None:
-        """Look closely at prospects."""
-        fresh: list[Outline] = []
-        for number in numbers:
-            if number not in self._opened:
-                begun = len(self._outlines) + len(fresh)
-                bases = kept_bases(self.prospects[number], self.finder, self.keep)
-                self._opened[number] = [Outline(base, begun + place) for place, base in enumerate(bases)]
-                fresh += self._opened[number]
+    def open(self, numbers: Sequence[int]) -> None:
+        """Look closely at all that prospects hold."""
+        self._look(np.array(numbers, dtype=np.int64))
+        self._open(np.array([lot for number in numbers for lot in self._held[number]], dtype=np.int64))
+
+    def _look(self, numbers: Integers) -> None:
+        """Look into prospects: their lots."""
+        begun, lots = len(self._lots.items), list[Lot]()
+        for number, prospect in self._outlooks.take(numbers):
+            own = self.finder.lots(prospect)
+            self._held[number] = range(begun + len(lots), begun + len(lots) + len(own))
+            lots += own
+        self._lots.add(lots, [lot_sketch_of(lot, self.finder, self.terms) for lot in lots])
+
+    def _open(self, numbers: Integers) -> None:
+        """Open lots: their outlines."""
+        begun, fresh = len(self._outlines), list[Outline]()
+        for number, lot in self._lots.take(numbers):
+            kept = filter(None, map(self.keep, self.finder.bases_of(lot)))
+            own = [Outline(base, begun + len(fresh) + place) for place, base in enumerate(kept)]
+            self._outlines_of[number] = own
+            fresh += own
         if fresh:
             self._outlines += fresh
             sketches = [sketch_of(one.base, self.finder, self.terms) for one in fresh]
@@ -129,23 +149,26 @@ class Market:
     def best(self, found: PriceList) -> Gaining:
         """The options not known that may gain most: the best of each outline and tier, not too many of a model."""
         tiers = self._tiers(found)
-        promising, bounds = self._promising(tiers, TOLERANCE)
-        self.open(promising[:_OPENED].tolist())
+        unlooked, outlooks = self._outlooks.promising(tiers, TOLERANCE)
+        self._look(unlooked[:_LOOKED])
+        unopened, lots = self._lots.promising(tiers, TOLERANCE)
+        self._open(unopened[:_OPENED])
         live = self._live(tiers, TOLERANCE, sparing=True)
         gains = np.where(self._known[live.options], -np.inf, live.gains)
         best = np.maximum.reduceat(gains, live.starts, axis=0) if len(live.starts) else gains
         missed = [
             _most(self._outlined.values[live.outlines], best.max(axis=1, initial=0.0)),
             _most(self._outlined.values[live.unasked], live.bounds),
-            _most(self._outlooks.values[promising[_OPENED:]], bounds[_OPENED:]),
+            _most(self._outlooks.rows.values[unlooked[_LOOKED:]], outlooks[_LOOKED:]),
+            _most(self._lots.rows.values[unopened[_OPENED:]], lots[_OPENED:]),
         ]
         return Gaining(tuple(self._varied(live, gains, best)), float(np.max(missed, axis=0).sum()))
 
     def above(self, found: PriceList, least: float) -> tuple[Integers, Floats]:
         """Every option that may gain more than ``least`` in some tier, and by tier what each may gain."""
         tiers = self._tiers(found)
-        promising, _ = self._promising(tiers, least)
-        self.open(promising.tolist())
+        self._look(self._outlooks.promising(tiers, least)[0])
+        self._open(self._lots.promising(tiers, least)[0])
         live = self._live(tiers, least)
         return live.options, live.gains
 
@@ -167,15 +190,6 @@ class Market:
 
     def _tiers(self, found: PriceList) -> list[Offered]:
         return [Offered(found, tier, self.finder, self.terms) for tier in TIERS]
-
-    def _promising(self, tiers: list[Offered], least: float) -> tuple[Integers, Floats]:
-        """Closed prospects that may gain more than ``least``, the most promising first, and how much."""
-        closed = np.array(self.closed, dtype=np.int64)
-        rows = self._outlooks.some(closed)
-        bounds = np.stack([tier.gains(rows) for tier in tiers]).max(axis=0)
-        chosen = np.flatnonzero(bounds > least)
-        chosen = chosen[np.argsort(-bounds[chosen], kind="stable")]
-        return closed[chosen], bounds[chosen]
 
     def _live(self, tiers: list[Offered], least: float, *, sparing: bool = False) -> "_Live":
         """Options of outlines that may gain more than ``least``; ``sparing`` asks for few that nobody asked for."""
@@ -214,14 +228,10 @@ class Market:
     def _rows(self, outline: Outline) -> Rows:
         """The options of an outline as rows: its values less what a short context takes, its bytes at each context."""
         repeated = self._outlined.some(np.full(len(outline.curve), outline.number))
-        mapped = mapped_in(self.finder.host)
-        amounts = [taken.when_warm(mapped) for _, taken in outline.curve]
-        for place, (pool, *_) in enumerate(amounts[0]):
-            number = self.terms.pools[pool]
-            own = np.array([amount[place][1:] for amount in amounts], dtype=np.int64)
-            repeated.fixed[:, number], repeated.per_slot[:, number], repeated.kept[:, number] = own.T
+        fixed, per_slot, loaded, kept = amounts_of([taken for _, taken in outline.curve], self.terms)
         factors = np.stack([self._factor(context) for context, _ in outline.curve])
-        return replace(repeated, values=repeated.values * factors)
+        values = repeated.values * factors
+        return replace(repeated, values=values, fixed=fixed, per_slot=per_slot, loaded=loaded, kept=kept)
 
     def _factor(self, context: int) -> Floats:
         known = self._factors.get(context)

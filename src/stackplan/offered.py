@@ -17,7 +17,7 @@ from stackplan.options import may_be_in
 from stackplan.problem import Tier
 from stackplan.solve.pricing import PriceList, Turn
 from stackplan.solve.turns import cold_place, levels_of, warm_place
-from stackplan.taken import Amounts
+from stackplan.taken import Taken
 
 _ROUNDED = 0.5  # values are rounded to whole thousandths
 
@@ -35,11 +35,15 @@ class Terms:
     keys: dict[str, int]
     lineages: dict[str, int]
     groups: dict[str, int]
+    mapped: int  # the pool where weights of WARM instances stay mapped; -1 where mapped pages are the loaded ones
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Options, or bounds of them: value by need in HOT (-inf: does not serve it), bytes by pool when WARM."""
+    """Options, or bounds of them: value by need in HOT (-inf: does not serve it), and bytes by pool when loaded.
+
+    Of the bytes in the pool where weights stay mapped ``loaded`` are weights; ``kept`` are those of all pools.
+    """
 
     values: Floats
     key: Integers
@@ -47,6 +51,7 @@ class Rows:
     group: Integers
     fixed: Integers
     per_slot: Integers
+    loaded: Integers
     kept: Integers
 
     def __len__(self) -> int:
@@ -66,18 +71,15 @@ class Sketch:
     lineage: str
     group: str
     values: Sequence[tuple[int, float]]  # by place of the need among the terms
-    amounts: Amounts
+    taken: Taken
 
 
 def rows_of(sketches: Sequence[Sketch], terms: Terms) -> Rows:
     """Sketches as rows."""
     values = np.full((len(sketches), len(terms.needs)), -np.inf)
-    amounts = np.zeros((3, len(sketches), len(terms.pools)), dtype=np.int64)
     for row, one in enumerate(sketches):
         for need, value in one.values:
             values[row, need] = value
-        for pool, *own in one.amounts:
-            amounts[:, row, terms.pools[pool]] = own
 
     def numbers(told: Iterable[int]) -> Integers:
         return np.fromiter(told, dtype=np.int64, count=len(sketches))
@@ -87,8 +89,21 @@ def rows_of(sketches: Sequence[Sketch], terms: Terms) -> Rows:
         numbers(terms.keys[one.key] for one in sketches),
         numbers(terms.lineages[one.lineage] for one in sketches),
         numbers(terms.groups[one.group] for one in sketches),
-        *amounts,
+        *amounts_of([one.taken for one in sketches], terms),
     )
+
+
+def amounts_of(taken: Sequence[Taken], terms: Terms) -> tuple[Integers, Integers, Integers, Integers]:
+    """What is taken as the last columns of rows: fixed and per slot by pool, loaded and kept."""
+    amounts = np.zeros((3, len(taken), len(terms.pools)), dtype=np.int64)
+    for row, one in enumerate(taken):
+        for pool, *own in one.pools:
+            amounts[:, row, terms.pools[pool]] = own
+    fixed, per_slot, weights = amounts
+    if terms.mapped < 0:
+        none = np.zeros(len(taken), dtype=np.int64)
+        return fixed, per_slot, none, none
+    return fixed, per_slot, weights[:, terms.mapped].copy(), weights.sum(axis=1)
 
 
 def joined(parts: Sequence[Rows]) -> Rows:
@@ -133,18 +148,20 @@ class Offered:
         return gains
 
     def _running(self, rows: Rows) -> Floats:
-        if self.tier == "cold":
-            return np.zeros(len(rows))
-        hot = self.tier == "hot"
-        cost = _weighed(rows.fixed + rows.kept, self._hot) if hot else _weighed(rows.kept, self._kept)
-        return np.maximum(0.0, cost - self._loose)
+        if self.tier == "hot":
+            return np.maximum(0.0, _weighed(rows.fixed, self._hot) - self._loose)
+        if self.tier == "warm" and self._terms.mapped >= 0:
+            return np.maximum(0.0, rows.kept * self._kept[self._terms.mapped] - self._loose)
+        return np.zeros(len(rows))
 
     def _fit(self, rows: Rows, parts: Floats, together: Floats) -> None:
         """Lower ``together`` where not all who would gain have their slots beside the weights: a knapsack of slots."""
         several = np.flatnonzero((parts > 0.0).sum(axis=1) > 1)
         if not len(several):
             return
-        fixed, per_slot = rows.fixed[several] + rows.kept[several], rows.per_slot[several]
+        fixed, per_slot = rows.fixed[several], rows.per_slot[several]
+        if self.tier == "warm" and self._terms.mapped >= 0:
+            fixed[:, self._terms.mapped] += rows.kept[several] - rows.loaded[several]
         left = np.where(per_slot > 0, (self._budgets - fixed) / np.maximum(per_slot, 1), np.inf)
         room, gaining = left.min(axis=1), parts[several] > 0.0
         tight = (room < (gaining * self._slots).sum(axis=1)).nonzero()[0]
@@ -207,8 +224,10 @@ class _Turns:
         costs = np.zeros((len(rows), len(self._slots)))
         for pool, number in self._terms.pools.items():
             shift = self._found.units[pool].bit_length() - 1  # a unit is a power of two
+            mapped = self._tier == "warm" and number == self._terms.mapped
+            fixed = rows.fixed[:, number] - rows.loaded if mapped else rows.fixed[:, number]
             for slots in sorted(set(self._slots)):
-                units = (rows.fixed[:, number] >> shift) + ((rows.per_slot[:, number] * slots) >> shift)
+                units = (fixed >> shift) + ((rows.per_slot[:, number] * slots) >> shift)
                 reached = np.searchsorted(self._levels[pool], units, side="right")
                 for place, need in enumerate(self._terms.needs):
                     if need.slots == slots:

@@ -18,13 +18,14 @@ from stackplan.estimate.speculation import can_predict, forgets_cheaply, rollbac
 from stackplan.estimate.speed_draft import (
     BY_DRAFT,
     BY_HEAD,
+    most_speedup,
     prediction_cost,
     proposed,
     verify_share,
 )
 from stackplan.hardware import Basis, Host
 from stackplan.needs import RoleNeed
-from stackplan.serving import Acceleration, SpeedEstimate
+from stackplan.serving import Acceleration, Placement, SpeedEstimate
 from stackplan.stack import Policy
 from stackplan.utility import Wish
 from stackplan.vocabulary import Vocabulary, vocabulary_obstacle
@@ -91,6 +92,15 @@ class Proposers:
             yield fastest
             if lightest is not fastest:
                 yield lightest
+
+    def most_speedup(self, model: Model, engine: str, placement: Placement) -> float:
+        """What no way to propose tokens to a model exceeds there; 1 where there is none."""
+        known, shape, most = self.engines.get(engine, ()), model.architecture, 1.0
+        if shape is not None and HEAD in known and can_predict(shape):
+            most = max(most, most_speedup(BY_HEAD))
+        if shape is not None and DRAFT in known and not placement.is_cut and self.drafts(model, engine):
+            most = max(most, most_speedup(BY_DRAFT))
+        return most
 
     def _wants(self, need: RoleNeed, speed: SpeedEstimate) -> bool:
         return need.role.speculation and speed.decode_tokens_per_second < self.rating.wish(need).speed_wish

@@ -4,18 +4,22 @@ Working out what takes how much and how fast it is costs far more than telling t
 told from the catalog alone; only what could be part of a better choice is opened (`bases`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import inf
 
+from stackplan.assess import Assess
 from stackplan.catalog import Artifact, Model
 from stackplan.dominated import EXPERT_SPACING, LAYER_SPACING, best_files, spaced
+from stackplan.estimate.engines import place_obstacle
 from stackplan.estimate.kv_cache import cache_obstacle
 from stackplan.estimate.speed_traffic import KV_ELEMENT_BYTES
 from stackplan.hardware import Host
 from stackplan.needs import RoleNeed
 from stackplan.placements import partial_placements, runs_at, whole_placements
+from stackplan.proposers import Proposers
 from stackplan.rating import Rating
-from stackplan.serving import Placement, Serving
+from stackplan.serving import Placement, Serving, Unestimable
 from stackplan.stack import Policy
 
 
@@ -67,42 +71,66 @@ class Prospect:
         )
 
 
-def prospects_of(
-    served: Served, host: Host, policy: Policy, rating: Rating, positions: dict[str, int]
-) -> Iterator[Prospect]:
-    """Every place where the model could run, by preference, with the files that are worth asking about there.
+@dataclass(frozen=True, slots=True)
+class Prospector:
+    """Tells where models could run on a host, and what they could be worth there at best."""
 
-    Every way is offered on every machine that it fits, so that more memory never takes one away; what another file of
-    the model does as well in the same place with no more bytes is left out.
-    """
-    shape = served.model.architecture
-    partial = partial_placements(host, shape, policy) if shape and served.mode == "chat" else ()
-    partial = _reached(served, host, partial)
-    pinned = {need.quantisation for need in served.needs if need.quantisation}
-    files = best_files(served.artifacts, pinned, lambda file: rating.kept(served.model, file, "f16"))
-    best = tuple(_best(served, files, rating, positions))
-    for place in _reached(served, host, whole_placements(host, policy)):
-        yield Prospect(served, place, files, policy.kv_types, best)
-    if partial:
-        spacing = EXPERT_SPACING if any(place.cpu_expert_layers for place in partial) else LAYER_SPACING
-        cut, thrifty = spaced(files, pinned, spacing), _thriftiest(served, policy)
-        for place in partial:
-            yield Prospect(served, place, cut, thrifty, best)
+    host: Host
+    policy: Policy
+    rating: Rating
+    assess: Assess
+    proposers: Proposers
+    positions: Mapping[str, int]
 
+    def prospects(self, served: Served) -> tuple[list[Prospect], dict[str, Unestimable]]:
+        """Every place where the model could run, by preference; and why it could not elsewhere.
 
-def _best(
-    served: Served, files: tuple[Artifact, ...], rating: Rating, positions: dict[str, int]
-) -> Iterator[tuple[int, float]]:
-    kept = max((rating.kept(served.model, file, "f16") for file in files), default=0.0)
-    for need in served.needs:
-        begun = rating.begun(need, served.model)
-        if begun is not None:
-            yield positions[need.id], begun * kept
+        Every way is offered on every machine that it fits, so that more memory never takes one away; what another
+        file of the model does as well in the same place with no more bytes is left out.
+        """
+        shape, obstacles = served.model.architecture, dict[str, Unestimable]()
+        partial = partial_placements(self.host, shape, self.policy) if shape and served.mode == "chat" else ()
+        partial = self._reached(served, partial, obstacles)
+        pinned = {need.quantisation for need in served.needs if need.quantisation}
+        files = best_files(served.artifacts, pinned, lambda file: self.rating.kept(served.model, file, "f16"))
+        whole = self._reached(served, whole_placements(self.host, self.policy), obstacles)
+        found = [self._prospect(served, place, files, self.policy.kv_types) for place in whole]
+        if partial:
+            spacing = EXPERT_SPACING if any(place.cpu_expert_layers for place in partial) else LAYER_SPACING
+            cut, thrifty = spaced(files, pinned, spacing), _thriftiest(served, self.policy)
+            found += [self._prospect(served, place, cut, thrifty) for place in partial]
+        return found, obstacles
 
+    def _prospect(
+        self, served: Served, place: Placement, files: tuple[Artifact, ...], kv_types: tuple[str, ...]
+    ) -> Prospect:
+        return Prospect(served, place, files, kv_types, tuple(self._best(served, place, files)))
 
-def _reached(served: Served, host: Host, places: tuple[Placement, ...]) -> tuple[Placement, ...]:
-    most = len(host.devices) if served.spreads else 1
-    return tuple(p for p in places if len(p.devices) <= most and runs_at(host, p, served.backends))
+    def _best(self, served: Served, place: Placement, files: tuple[Artifact, ...]) -> Iterator[tuple[int, float]]:
+        model = served.model
+        kept = max((self.rating.kept(model, file, "f16") for file in files), default=0.0)
+        speed, speedup = inf, 1.0
+        if served.mode == "chat":
+            speed = max((self.assess.ceiling(model, file, place) for file in files), default=inf)
+            speedup = self.proposers.most_speedup(model, served.engine, place)
+        for need in served.needs:
+            most = self.rating.most(need, model, kept, speed, speedup)
+            if most is not None:
+                yield self.positions[need.id], most
+
+    def _reached(
+        self, served: Served, places: tuple[Placement, ...], obstacles: dict[str, Unestimable]
+    ) -> tuple[Placement, ...]:
+        """The places where the engine runs models; notes in ``obstacles`` why it does not elsewhere, by reason."""
+        most, found = len(self.host.devices) if served.spreads else 1, list[Placement]()
+        for place in places:
+            if len(place.devices) <= most and runs_at(self.host, place, served.backends):
+                told = place_obstacle(served.engine, place)
+                if told is None:
+                    found.append(place)
+                else:
+                    obstacles[told.reason] = told
+        return tuple(found)
 
 
 def _thriftiest(served: Served, policy: Policy) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ SENTENCES = {
     "too-many-parameters": "larger than asked",
     "too-slow-or-weak": "below the role's floor of speed or quality",
     "vllm-needs-gpu": "vLLM is planned on GPUs only",
+    "vllm-no-partial-offload": "vLLM is planned with all of a model on GPUs only",
     "unsuited": "made for other work",
     "outweighed": "every option would cost other roles more than it is worth",
 }

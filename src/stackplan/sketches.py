@@ -9,7 +9,8 @@ from stackplan.offered import Sketch, Terms
 from stackplan.options import VALUE_PER_POINT, swap_group
 from stackplan.prospects import Prospect, Served
 from stackplan.serving import Placement
-from stackplan.taken import Amounts, mapped_in
+from stackplan.taken import PoolTaken, Taken, mapped_in
+from stackplan.ways import Lot
 
 
 def speaks(need: RoleNeed) -> bool:
@@ -24,20 +25,26 @@ def terms_of(prospects: Sequence[Prospect], finder: BaseFinder) -> Terms:
         return {name: number for number, name in enumerate(dict.fromkeys(names))}
 
     needs = tuple(need for need in finder.needs if speaks(need))
+    pools = numbered(pool.id for pool in finder.host.pools)
     return Terms(
         needs=needs,
         places=numbered(need.id for need in needs),
-        pools=numbered(pool.id for pool in finder.host.pools),
+        pools=pools,
         keys=numbered(one.served.key for one in prospects),
         lineages=numbered(one.served.model.lineage for one in prospects),
         groups=numbered(swap_group(one.served.engine, one.placement) for one in prospects),
+        mapped=pools.get(mapped_in(finder.host), -1),
     )
 
 
 def sketch_of(base: Base, finder: BaseFinder, terms: Terms) -> Sketch:
     """What needs get of a base at best, and what it takes at least."""
-    least = base.least.when_warm(mapped_in(finder.host))
-    return _sketched(base.served, base.placement, base.merits, least, finder, terms)
+    return _sketched(base.served, base.placement, base.merits, base.least, finder, terms)
+
+
+def lot_sketch_of(lot: Lot, finder: BaseFinder, terms: Terms) -> Sketch:
+    """The sketch of a file that nobody has worked out: none of its ways is worth more or takes less."""
+    return _sketched(lot.served, lot.placement, lot.best, lot.least, finder, terms)
 
 
 def outlook_of(prospect: Prospect, finder: BaseFinder, terms: Terms) -> Sketch:
@@ -50,19 +57,19 @@ def _sketched(
     served: Served,
     placement: Placement,
     merits: Iterable[tuple[int, float]],
-    amounts: Amounts,
+    taken: Taken,
     finder: BaseFinder,
     terms: Terms,
 ) -> Sketch:
     asking = [(finder.needs[position], merit) for position, merit in merits]
     values = [(terms.places[n.id], merit * n.priority * VALUE_PER_POINT) for n, merit in asking if n.id in terms.places]
-    return Sketch(served.key, served.model.lineage, swap_group(served.engine, placement), values, amounts)
+    return Sketch(served.key, served.model.lineage, swap_group(served.engine, placement), values, taken)
 
 
-def _least(prospect: Prospect, host: Host) -> Amounts:
-    """Weights where all of them are in one pool; how they lie over several is not told before it is worked out."""
-    devices = prospect.placement.devices
-    pools = {host.device(device).pool for device in devices} or {host.host_pool.id}
+def _least(prospect: Prospect, host: Host) -> Taken:
+    """The weights in their pool; how they lie over several is not told before it is worked out."""
+    pools = {host.device(device).pool for device in prospect.placement.devices} or {host.host_pool.id}
+    size = prospect.least_weight_bytes
     if prospect.placement.is_cut or len(pools) > 1:
-        return ()
-    return ((pools.pop(), prospect.least_weight_bytes, 0, 0),)
+        return Taken((PoolTaken(host.host_pool.id, 0, 0, 0),))
+    return Taken((PoolTaken(pools.pop(), size, 0, size),))

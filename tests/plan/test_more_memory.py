@@ -7,11 +7,12 @@ import pytest
 from tests.plan.test_choose import small_world
 from tests.plan.worlds import bundled, planned, with_models
 
-from stackplan.bases import Base
+from stackplan.bases import Base, BaseFinder
 from stackplan.dominated import dominates
 from stackplan.hardware import Host
 from stackplan.pipeline import Space, World, space_of
 from stackplan.problem import Choice
+from stackplan.prospects import Prospect
 from stackplan.serving import Unestimable
 from stackplan.stack import RoleRequest
 from stackplan.units import GIB
@@ -91,18 +92,31 @@ def test_what_is_left_out_is_never_better_than_what_stays_at_any_context(seed: i
     space = space_of(world)
     finder, kept = space.finder, {base.configuration(0).name: base for base in space.bases}
     left_out = 0
-    for served in {id(base.served): base.served for base in space.bases}.values():
-        for file in served.artifacts:
-            for one in [base for base in space.bases if base.served is served and base.ahead is None]:
-                for base in finder._at(served, file, one.placement, (one.kv_type,)):
-                    if base.configuration(0).name in kept or base.ahead is not None:
-                        continue
-                    better = [other for other in space.bases if same_kind(other, base) and dominates(other, base)]
-                    left_out += bool(better)
-                    for other in better[:1]:
-                        assert all(at_most(space, other, base, end) for end in (base.contexts[0], base.contexts[-1]))
-                        assert all(dict(other.merits)[need] >= merit for need, merit in base.merits)
+    for prospect in space.prospects:
+        everything = replace(prospect, files=prospect.served.artifacts)
+        for base in all_bases(finder, everything):
+            if base.configuration(0).name in kept or base.ahead is not None:
+                continue
+            better = [other for other in space.bases if same_kind(other, base) and better_than(other, base)]
+            left_out += bool(better)
+            for other in better[:1]:
+                assert all(at_most(space, other, base, end) for end in (base.contexts[0], base.contexts[-1]))
+                assert all(dict(other.merits)[need] >= merit for need, merit in base.merits)
     assert left_out
+
+
+def all_bases(finder: BaseFinder, prospect: Prospect) -> list[Base]:
+    """Those of every file, each alone: nothing there makes another pointless."""
+    files = [replace(prospect, files=(file,)) for file in prospect.files]
+    return [base for one in files for base in finder.bases(one)]
+
+
+def better_than(one: Base, other: Base) -> bool:
+    return dominates(one, other, taken(one), taken(other))
+
+
+def taken(base: Base) -> list[int]:
+    return [size for pool in base.least.pools for size in (pool.fixed_bytes, pool.per_slot_bytes, pool.weights_bytes)]
 
 
 def at_most(space: Space, one: Base, other: Base, context: int) -> bool:

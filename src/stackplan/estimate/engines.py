@@ -1,6 +1,6 @@
 """The engines that stackplan can estimate: one literal registry, one protocol."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -26,6 +26,19 @@ ENGINES: Final[Mapping[str, Estimator]] = {
     "infinity": text_embeddings.answer_infinity,
     "speaches": whisper.answer,
 }
+
+
+PLACES: Final[Mapping[str, Callable[[Placement], Unestimable | None]]] = {
+    "ollama": ollama.place_obstacle,
+    "vllm": vllm.place_obstacle,
+}
+"""Where an engine runs nothing, for those that do not run wherever they compute."""
+
+
+def place_obstacle(engine: str, placement: Placement) -> Unestimable | None:
+    """Why ``engine`` runs no model at a placement, whatever its file; None where it may."""
+    told = PLACES.get(engine)
+    return told(placement) if told is not None else None
 
 
 def answer(engine: str, question: Question) -> Estimate | Unestimable:

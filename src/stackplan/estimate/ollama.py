@@ -47,6 +47,11 @@ def obstacle(serving: Serving, placement: Placement) -> Unestimable | None:
     if serving.kv_type_k != serving.kv_type_v or serving.kv_type_k not in KV_TYPES:
         detail = f"Ollama keeps K and V alike, as one of {', '.join(KV_TYPES)}"
         return Unestimable("ollama-kv-type", detail)
+    return place_obstacle(placement)
+
+
+def place_obstacle(placement: Placement) -> Unestimable | None:
+    """Where Ollama puts no model; None where it may."""
     if placement.cpu_expert_layers:
         return Unestimable("ollama-no-expert-offload", "Ollama offloads whole layers only")
     return None

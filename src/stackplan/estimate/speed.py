@@ -14,7 +14,7 @@ Use: `speed_model` once per process, `host_rates` once per host, `workload` once
 
 from collections.abc import Sequence
 from itertools import accumulate
-from math import ceil
+from math import ceil, inf
 from typing import NamedTuple
 
 from stackplan.estimate.speed_model import SpeedModel
@@ -58,6 +58,19 @@ def decode(
         load_seconds=load_seconds(rates, work, shares),
         basis=Basis.DERIVED if known else Basis.ASSUMED,
     )
+
+
+def ceiling(model: SpeedModel, rates: HostRates, work: Workload, placement: Placement) -> float:
+    """Tokens per second that `decode` exceeds at no depth and with no cache: nothing counts but reading the weights."""
+    seconds = 0.0
+    for place, first, end in _ranges(work.block_count, placement):
+        on_host = min(placement.cpu_expert_layers, end, work.block_count) if place != HOST else 0
+        here = rates.places.get(place, rates.cpu)
+        seconds += work.weight_bytes(first, end, on_host) * here.weight_seconds_per_byte
+        if on_host > first:
+            seconds += work.expert_bytes(first, on_host) * rates.cpu.weight_seconds_per_byte
+    seconds *= model.families.get(work.family, 1.0) * model.quantisations.get(work.quantisation, 1.0)
+    return 1 / seconds if seconds > 0 else inf
 
 
 class Share(NamedTuple):

@@ -93,6 +93,12 @@ def speculative_speedup(
     return expected_tokens(acceptance, drafted) / step
 
 
+def most_speedup(acceptance: Acceptance) -> float:
+    """What no proposer of a kind can exceed: proposing is free, and verifying costs no more than in a dense model."""
+    share, lengths = min(VERIFY_SHARE, VERIFY_SHARE_SCARCE), range(1, acceptance.most_tokens + 1)
+    return max(expected_tokens(acceptance.likely, length) / (1 + share * length) for length in lengths)
+
+
 def prediction_cost(work: Workload, prediction_bytes: int) -> float:
     """``draft_cost`` of a multi-token-prediction head: its own bytes and the output head, over the model's."""
     expert_share = work.expert_share if work.expert[-1] else 1.0

@@ -12,7 +12,7 @@ from stackplan.architecture import Architecture, Attention, Layer, WeightTable
 from stackplan.estimate import overhead
 from stackplan.estimate.question import Question, gpus_of, shape_unknown
 from stackplan.hardware import Basis
-from stackplan.serving import HOST, Demand, Estimate, OverheadLine, Serving, Unestimable
+from stackplan.serving import HOST, Demand, Estimate, OverheadLine, Placement, Serving, Unestimable
 from stackplan.units import GIB, MIB
 
 ENGINE = "vllm"
@@ -100,14 +100,23 @@ def weights_per_gpu(weights: WeightTable | None, file_bytes: int, parallel: int)
     return -(-(weights.tensor_bytes if weights else file_bytes) // parallel)
 
 
+def place_obstacle(placement: Placement) -> Unestimable | None:
+    """Where vLLM is not planned; None where it may run."""
+    if placement.is_cpu:
+        return Unestimable("vllm-needs-gpu", "vLLM is planned for GPUs only")
+    if placement.is_cut:
+        return Unestimable("vllm-no-partial-offload", "vLLM is planned with all of a model on GPUs only")
+    return None
+
+
 def answer(question: Question) -> Estimate | Unestimable:
     """What vLLM needs at least on each GPU for ``slots`` requests of the asked context, tensor parallel."""
     if question.architecture is None or not (question.weights or question.file_bytes):
         return shape_unknown()
     gpus = gpus_of(question)
     serving = question.serving
-    if not gpus:
-        return Unestimable("vllm-needs-gpu", "vLLM is planned for GPUs only")
+    if found := place_obstacle(question.placement if gpus else Placement()):
+        return found
     if serving.kv_type_k != serving.kv_type_v or serving.kv_type_k not in _KV_ELEMENT_BYTES:
         return Unestimable("vllm-kv-type", f"vLLM's cache is one of {', '.join(_KV_ELEMENT_BYTES)}")
     lines = [OverheadLine(HOST, "vLLM processes", HOST_BYTES, Basis.ASSUMED)]
