@@ -23,7 +23,7 @@ RANKS = {
         """
         __init__ units errors remote remote_schema runtime
         architecture bundled catalog_schema contexts effort hardware problem stack strict_yaml
-        backends catalog catalog_files content_index deploy device_catalog engine_schema gguf host_difference host_json profile_schema quality_tables reservations serving taken vocabulary yaml_schema
+        backends catalog catalog_files class_code content_index deploy device_catalog engine_schema gguf host_difference host_json profile_schema quality_tables reservations serving taken vocabulary yaml_schema
         catalog_codec configuration declared_host device_catalog_schema estimate idle_host measurement needs placements plan quality quantisation solve speed_index stack_schema utility
         assess bare fallbacks calibration catalog_yaml device_catalog_yaml eligibility judgement_schema lock measurement_lines render settings stack_yaml utility_terms
         afterwards calibration_store catalog_sizes curves detect device_profile diff dominated download drift judgement_yaml profile_yaml proposers rating reasons running

@@ -5,14 +5,18 @@ Data goes to stdout, the story to stderr.
 """
 
 import gc
+import os
 import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from stackplan.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
     import typer
+
+_THREADS = "OPENBLAS_NUM_THREADS"
 
 # The literal registry: verb -> what it does. A verb's module is imported only when it is called (or for --help).
 VERBS: dict[str, str] = {
@@ -59,9 +63,12 @@ def run(arguments: list[str]) -> int:
 
         print(f"stackplan {__version__}")
         return ExitCode.DONE
+    from stackplan.class_code import kept_class_code  # noqa: PLC0415
+
     try:
-        known = _plain(arguments)
-        return _call(arguments) if known is None else known
+        with kept_class_code(_verb(arguments) or "help"):
+            known = _plain(arguments)
+            return _call(arguments) if known is None else known
     except UserError as error:
         _tell(error)
         return ExitCode.ERROR
@@ -77,15 +84,11 @@ def _plain(arguments: list[str]) -> int | None:
     """Do at once what is asked in plain words; None for all that typer must read."""
     if arguments[:1] != ["plan"] or "--help" in arguments:
         return None
-    from stackplan.cli.plain_words import plain_plan  # noqa: PLC0415
-
-    read = plain_plan(arguments[1:])
+    read = _module("plain_words").plain_plan(arguments[1:])
     if read is None:
         return None
-    from stackplan.cli.planning import tell_plan  # noqa: PLC0415
-
     asked, as_json = read
-    return tell_plan(asked, as_json=as_json)
+    return int(_module("planning").tell_plan(asked, as_json=as_json))
 
 
 def _call(arguments: list[str]) -> int:
@@ -110,10 +113,15 @@ def _application(arguments: list[str]) -> "typer.Typer":
         no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, help=__doc__
     )
     application.callback()(_options)
-    wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
-    for verb in [wanted] if wanted in VERBS else VERBS:
-        _register(application, str(verb))
+    wanted = _verb(arguments)
+    for verb in [wanted] if wanted else VERBS:
+        _register(application, verb)
     return application
+
+
+def _verb(arguments: list[str]) -> str | None:
+    wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
+    return wanted if wanted in VERBS else None
 
 
 def _options() -> None:
@@ -124,11 +132,28 @@ def _options() -> None:
 
 
 def _register(application: "typer.Typer", verb: str) -> None:
-    module = import_module(f"stackplan.cli.{verb}")
+    module = _module(verb)
     if hasattr(module, "app"):
         application.add_typer(module.app, name=verb, help=VERBS[verb])
     else:
         application.command(verb, help=getattr(module, verb).__doc__)(getattr(module, verb))
+
+
+def _module(name: str) -> ModuleType:
+    """The module ``name`` of this package, imported.
+
+    numpy, should it come along, starts no threads for products of matrices, which nothing here asks for: that takes
+    20 ms, and 60 ms of a second core (2026-11). Programs that are started later see the user's own setting.
+    """
+    own = os.environ.get(_THREADS)
+    os.environ[_THREADS] = own or "1"
+    try:
+        return import_module(f"stackplan.cli.{name}")
+    finally:
+        if own is None:
+            del os.environ[_THREADS]
+        else:
+            os.environ[_THREADS] = own
 
 
 def _tell(error: UserError) -> None:
