@@ -4,9 +4,10 @@ import pytest
 
 from stackplan.problem import NoChoice, Problem
 from stackplan.solve import solve
+from stackplan.solve.layout import NOBODY, layout_of
 from stackplan.solve.lexicographic import requirement_reward
 from stackplan.solve.neighbourhood import better_choice, good_choice
-from stackplan.solve.packing import NOBODY, Packing, layout_of
+from stackplan.solve.packing import Packing
 from stackplan.solve.pricing import PriceList, prices
 from stackplan.solve.search import fits, start_assignment
 from stackplan.solve.usage import value

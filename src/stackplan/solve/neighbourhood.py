@@ -11,8 +11,9 @@ from math import log
 from random import Random
 
 from stackplan.problem import Candidate, Problem
-from stackplan.solve.packing import NOBODY, Layout, Packing, layout_of
-from stackplan.solve.pricing import PriceList
+from stackplan.solve.layout import NOBODY, Layout, layout_of
+from stackplan.solve.packing import Fresh, Packing, fresh
+from stackplan.solve.pricing import PriceList, Turn
 from stackplan.solve.search import start_assignment
 
 _SHARES = (0.0, 0.3, 0.6, 1.0, 1.5)  # of prices
@@ -21,14 +22,16 @@ _FAR = 8.0  # how far down the offers what is forced is looked for, on average
 _SKIPPED = 0.08  # of the offers, by chance
 _STARTS, _STEPS = 4, 400  # walks from nothing, and the steps of each
 _WARMTH = 0.02  # of the value: how much worse what is kept may be at first, on average
+_HARDLY = 0.5  # values are whole numbers: what is as near to the bound is the best there is
 _DEAR = 1e15  # more than anything is worth: an offer that a split forbids
 
 
 @dataclass(slots=True)
 class _Search:
     layout: Layout
-    ranked: dict[float, list[list[int]]]  # by share of prices and need, candidates, the best first
+    ranked: list[list[list[Fresh]]]  # by share of prices and need, candidates, the best first
     ways: dict[int, list[int]]  # candidates by key
+    enough: float  # nothing is worth more
     chance: Random = field(default_factory=lambda: Random(1))  # noqa: S311  (no secret: the same sequence each time)
 
     def upto(self, count: int) -> int:
@@ -47,6 +50,8 @@ class _Search:
         value = most = self.layout.value(now)
         best = now
         for left in range(steps, 0, -1):
+            if most >= self.enough:
+                break
             other = self.tried(now)
             if other is None:
                 continue
@@ -71,7 +76,7 @@ class _Search:
             gone |= {need for need, own in enumerate(now) if own == now[pivot] != NOBODY}
         while len(gone) < min(count, len(now)):
             gone.add(self.upto(len(now)))
-        return self._without(now, gone)
+        return Packing(self.layout, now, gone)
 
     def _forced(self, now: list[int]) -> Packing | None:
         """One candidate serves a need, whatever has to go for it."""
@@ -79,7 +84,7 @@ class _Search:
         ranked = self._ranked()[need]
         if not ranked:
             return None
-        own = ranked[min(len(ranked) - 1, int(-_FAR * log(1.0 - self.chance.random())))]
+        own = ranked[min(len(ranked) - 1, int(-_FAR * log(1.0 - self.chance.random())))][1]
         gone = {other for other in layout.asking[own] if self._gains(now, other, own)} | {need}
         gone |= {n for n, one in enumerate(now) if one != NOBODY and layout.keys[one] == layout.keys[own]}
         if self.chance.random() < 0.7:
@@ -95,7 +100,7 @@ class _Search:
         ways = self.ways[layout.keys[own]]
         other = ways[self.upto(len(ways))]
         needs = [need for need, one in enumerate(now) if one == own]
-        packing = self._without(now, set(needs))
+        packing = Packing(layout, now, needs)
         for need in needs:
             if other in layout.values[need] and packing.fits(need, other):
                 packing.add(need, other)
@@ -104,7 +109,7 @@ class _Search:
     def _fitted(self, now: list[int], gone: set[int], need: int, own: int) -> Packing | None:
         others = [other for other in range(len(now)) if other not in gone]
         while True:
-            packing = self._without(now, gone)
+            packing = Packing(self.layout, now, gone)
             if packing.fits(need, own):
                 packing.add(need, own)
                 return packing
@@ -115,9 +120,6 @@ class _Search:
     def _gains(self, now: list[int], need: int, own: int) -> bool:
         values = self.layout.values[need]
         return now[need] == NOBODY or values[own] >= values[now[need]]
-
-    def _without(self, now: list[int], gone: set[int]) -> Packing:
-        return Packing(self.layout, [NOBODY if need in gone else own for need, own in enumerate(now)])
 
     def _completed(self, packing: Packing) -> list[int] | None:
         """Every need that is not served given the best that fits, in an order of chance, the required ones first."""
@@ -132,29 +134,29 @@ class _Search:
                 return None
         return packing.chosen
 
-    def _best(self, packing: Packing, need: int, ranked: Sequence[int]) -> int:
+    def _best(self, packing: Packing, need: int, ranked: Sequence[Fresh]) -> int:
         """What runs and serves best, or a better offer that fits."""
-        values, best, most = self.layout.values[need], NOBODY, -1
-        for own in packing.slots:
-            if values.get(own, -1) > most and packing.fits(need, own):
-                best, most = own, values[own]
-        for own in ranked[:_DEPTH]:
-            if values[own] > most and self.chance.random() >= _SKIPPED and packing.fits(need, own):
-                return own
-        return best
+        best, most = packing.best_running(need)
+        better = packing.first_free(ranked[:_DEPTH], most, self.chance.random, _SKIPPED)
+        return best if better == NOBODY else better
 
-    def _ranked(self) -> list[list[int]]:
-        return self.ranked[_SHARES[self.upto(len(_SHARES))]]
+    def _ranked(self) -> list[list[Fresh]]:
+        return self.ranked[self.upto(len(_SHARES))]
 
 
 def good_choice(problem: Problem, found: PriceList) -> dict[str, str]:
     """The best choice of a few walks; empty where none is found that serves all that is required."""
     search = _search(problem, found)
-    ends = [search.walk(begun) for begun in search.begun()]
-    if not ends:  # what is required leaves little room: the lightest first
+    best: list[int] | None = None
+    for begun in search.begun():
+        end = search.walk(begun)
+        if best is None or search.layout.value(end) > search.layout.value(best):
+            best = end
+        if search.layout.value(best) >= search.enough:
+            break
+    if best is None:  # what is required leaves little room: the lightest first
         light = start_assignment(problem)
         return {} if light is None else search.layout.named(search.walk(search.layout.numbered(light)))
-    best: list[int] = max(ends, key=search.layout.value)
     return search.layout.named(best)
 
 
@@ -166,7 +168,7 @@ def better_choice(problem: Problem, found: PriceList, known: Mapping[str, str], 
 
 def _search(problem: Problem, found: PriceList) -> _Search:
     layout = layout_of(problem)
-    return _Search(layout, _rankings(layout, found), _ways(layout))
+    return _Search(layout, _rankings(layout, found), _ways(layout), found.value_bound - _HARDLY)
 
 
 def _ways(layout: Layout) -> dict[int, list[int]]:
@@ -176,45 +178,57 @@ def _ways(layout: Layout) -> dict[int, list[int]]:
     return ways
 
 
-def _rankings(layout: Layout, found: PriceList) -> dict[float, list[list[int]]]:
+def _rankings(layout: Layout, found: PriceList) -> list[list[list[Fresh]]]:
     """By share of prices and need, its candidates by value less that share of what they cost alone."""
-    candidates = layout.facts.problem.candidates
-    ranked: dict[float, list[list[int]]] = {share: [] for share in _SHARES}
-    for need, values in enumerate(layout.values):
-        name, slots, kept = layout.needs[need], layout.slots[need], _undominated(layout, need)
-        cost = {own: min(_DEAR, _cost(found, candidates[own], name, slots[own])) for own in kept}
-        for share in _SHARES:
-            ranked[share].append(sorted(kept, key=lambda own: (share * cost[own] - values[own], own)))
-    return ranked
+    kept = _undominated(layout)
+    told = [_offers(layout, found, need, own) for need, own in enumerate(kept)]
+    return [[_ranked(offers, share) for offers in told] for share in _SHARES]
 
 
-def _undominated(layout: Layout, need: int) -> list[int]:
-    """Candidates of a need that no other of the same key, tier and place serves as well with no more bytes."""
-    slots, values, chains = layout.slots[need], layout.values[need], dict[object, list[tuple[int, int, int]]]()
-    for own, value in values.items():
-        takes = layout.takes[own]
-        place = (layout.keys[own], layout.tiers[own], layout.groups[own], tuple(take[0] for take in takes))
-        size = sum(fixed + per_slot * slots[own] + kept for _, fixed, per_slot, kept in takes)
-        chains.setdefault(place, []).append((size, -value, own))
-    kept: list[int] = []
-    for chain in chains.values():
-        most = -1
-        for _, value, own in sorted(chain):
+def _offers(layout: Layout, found: PriceList, need: int, kept: Sequence[int]) -> list[tuple[float, Fresh]]:
+    """Candidates of a need with what they cost."""
+    name, slots, turns = layout.needs[need], layout.slots[need], dict[tuple[str, str, str, str], Turn]()
+    return [
+        (min(_DEAR, _cost(found, layout.candidates[own], name, slots[own], turns)), fresh(layout, need, own))
+        for own in kept
+    ]
+
+
+def _ranked(offers: Sequence[tuple[float, Fresh]], share: float) -> list[Fresh]:
+    return [one for _, _, one in sorted((share * cost - one[0], one[1], one) for cost, one in offers)]
+
+
+def _undominated(layout: Layout) -> list[list[int]]:
+    """By need, its candidates that no other of the same key, tier and place serves as well with no more bytes."""
+    fixed = [sum([take[1] + take[3] for take in takes]) for takes in layout.takes]
+    each = [sum([take[2] for take in takes]) for takes in layout.takes]
+    found: list[list[int]] = []
+    for values, slots in zip(layout.values, layout.slots, strict=True):
+        ordered = sorted((layout.alike[own], fixed[own] + each[own] * slots[own], -values[own], own) for own in values)
+        chain, most, kept = NOBODY, -1, list[int]()
+        for kind, _, value, own in ordered:
+            if kind != chain:
+                chain, most = kind, -1
             if -value > most:
                 most = -value
                 kept.append(own)
-    return kept
+        found.append(kept)
+    return found
 
 
-def _cost(found: PriceList, candidate: Candidate, need: str, slots: int) -> float:
-    """What the memory of a candidate costs that serves one need alone."""
+def _cost(
+    found: PriceList, candidate: Candidate, need: str, slots: int, turns: dict[tuple[str, str, str, str], Turn]
+) -> float:
+    """What the memory of a candidate costs that serves one need alone; ``turns`` are those told before."""
     cost, tier = 0.0, candidate.tier
     for take in candidate.takes:
         pool, unit = take.pool, found.units[take.pool]
         if tier == "hot":
             cost += (found.memory[pool] + found.hot_beside_cold[pool]) * take.at(slots) / unit
         else:
+            place = (tier, candidate.swap_group, pool, candidate.key)
+            if place not in turns:
+                turns[place] = found.turn_of(tier, candidate.swap_group, pool, need, candidate.key)
             kept = take.kept_bytes / unit if tier == "warm" else 0.0
-            turn = found.turn_cost(tier, candidate.swap_group, pool, need, candidate.key, take.at(slots) // unit)
-            cost += found.memory[pool] * kept + turn
+            cost += found.memory[pool] * kept + turns[place].cost(take.at(slots) // unit)
     return cost

@@ -1,189 +1,176 @@
 """A choice under way: what runs, what it takes, and who still fits. Told in numbers, exact, and quick to add to."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
 
-from stackplan.problem import TIERS, Candidate, Problem
-from stackplan.solve.usage import Facts, facts_of
+from stackplan.solve.layout import COLD, HOT, NOBODY, Layout
 
-NOBODY = -1
-_HOT, _WARM, _COLD = range(len(TIERS))
-
-Held = tuple[int, int, int, int]  # pool, and bytes: fixed, per slot, kept
+Fresh = tuple[int, int, int, tuple[tuple[int, int, int], ...]]
+"""A candidate that does not run yet, as one need asks for it: value, number, key, and what it takes: the room that it
+takes from, the place for turns whose bytes it may use as well, and bytes."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Layout:
-    """A problem with needs, candidates, keys and pools as numbers; ``values`` and ``slots`` by need and candidate."""
-
-    facts: Facts
-    needs: tuple[str, ...]
-    names: tuple[str, ...]
-    required: tuple[bool, ...]
-    slots: tuple[Mapping[int, int], ...]
-    values: tuple[Mapping[int, int], ...]
-    asking: tuple[tuple[int, ...], ...]  # by candidate, the needs that it is offered to
-    apart: tuple[tuple[int, ...], ...]  # by need, those that must have another key
-    tiers: tuple[int, ...]
-    keys: tuple[int, ...]
-    groups: tuple[tuple[int, bool], ...]  # by candidate: its swap group, and whether that holds two at a time
-    takes: tuple[tuple[Held, ...], ...]
-    files: tuple[tuple[tuple[str, int], ...], ...]
-    budgets: tuple[int, ...]
-    penalties: tuple[tuple[int, int, int], ...]
-    lineages: tuple[str, ...]
-
-    def numbered(self, assignment: Mapping[str, str]) -> list[int]:
-        """An assignment as the number of each need's candidate."""
-        places = {name: number for number, name in enumerate(self.names)}
-        return [places[assignment[need]] if need in assignment else NOBODY for need in self.needs]
-
-    def named(self, chosen: Iterable[int]) -> dict[str, str]:
-        """The assignment that the numbers stand for."""
-        return {need: self.names[own] for need, own in zip(self.needs, chosen, strict=True) if own != NOBODY}
-
-    def value(self, chosen: Sequence[int]) -> int:
-        """What the choice is worth, less penalties."""
-        total = sum([self.values[need][own] for need, own in enumerate(chosen) if own != NOBODY])
-        for first, second, penalty in self.penalties:
-            one, other = chosen[first], chosen[second]
-            if NOBODY not in (one, other) and self.lineages[one] == self.lineages[other] != "":
-                total -= penalty
-        return total
+def fresh(layout: Layout, need: int, own: int) -> Fresh:
+    """The candidate as `Packing.first_free` looks at it."""
+    pools, slots, tier = len(layout.budgets), layout.slots[need][own], layout.tiers[own]
+    rooms: list[tuple[int, int, int]] = []
+    for pool, fixed, per_slot, kept, place in layout.takes[own]:
+        size = fixed + per_slot * slots
+        if tier == HOT:
+            rooms.append((pool, NOBODY, size))
+        elif tier == COLD:
+            rooms.append((pools + pool, NOBODY, size))
+        else:
+            rooms += [(2 * pools + pool, NOBODY, kept)] if kept else []
+            rooms.append((2 * pools + pool, place, kept + size))
+    return layout.values[need][own], own, layout.keys[own], tuple(rooms)
 
 
-def layout_of(problem: Problem) -> Layout:
-    """A problem in numbers."""
-    facts, candidates = facts_of(problem), problem.candidates
-    needs = tuple(need.id for need in problem.needs)
-    place = {candidate.id: number for number, candidate in enumerate(candidates)}
-    values: list[dict[int, int]] = [{} for _ in needs]
-    slots: list[dict[int, int]] = [{} for _ in needs]
-    asking: dict[int, list[int]] = defaultdict(list)
-    for (need, name), asked in facts.slots.items():
-        number = needs.index(need)
-        values[number][place[name]] = facts.values[need, name]
-        slots[number][place[name]] = asked
-        asking[place[name]].append(number)
-    pools, keys = list(problem.pools), _numbers(candidate.key for candidate in candidates)
-    groups = _numbers(candidate.swap_group for candidate in candidates)
-    return Layout(
-        facts=facts,
-        needs=needs,
-        names=tuple(place),
-        required=tuple(need in facts.required for need in needs),
-        slots=tuple(slots),
-        values=tuple(values),
-        asking=tuple(tuple(asking[number]) for number in range(len(candidates))),
-        apart=tuple(_apart(problem, needs, need) for need in needs),
-        tiers=tuple(TIERS.index(candidate.tier) for candidate in candidates),
-        keys=tuple(keys[candidate.key] for candidate in candidates),
-        groups=tuple((groups[one.swap_group], one.swap_group in problem.overlapping_groups) for one in candidates),
-        takes=tuple(_held(candidate, pools) for candidate in candidates),
-        files=tuple(candidate.files for candidate in candidates),
-        budgets=tuple(problem.pools.values()),
-        penalties=tuple((needs.index(r.first), needs.index(r.second), r.penalty) for r in problem.diversities),
-        lineages=tuple(candidate.lineage for candidate in candidates),
-    )
-
-
-@dataclass(slots=True)
 class Packing:
-    """Who serves whom so far, and what that takes. Only ever added to."""
+    """Who serves whom so far, and what that takes. Only ever added to, and never more than fits.
 
-    layout: Layout
-    chosen: list[int]
-    slots: dict[int, int] = field(default_factory=dict)  # of what runs
-    _by_key: dict[int, int] = field(default_factory=dict)
-    _hot: list[int] = field(init=False)
-    _kept: list[int] = field(init=False)
-    _cold: list[int] = field(init=False)
-    _turns: list[dict[int, dict[int, int]]] = field(init=False)  # by pool and swap group, bytes by candidate
-    _swapped: list[int] = field(init=False)
-    _files: set[str] = field(default_factory=set)
-    _disk: int = 0
+    Beside what is taken it keeps the room left of each pool: for HOT ones, for COLD ones, for WARM ones. Whoever takes
+    turns in a place may use its bytes as well, those of its second largest where it holds two.
+    """
 
-    def __post_init__(self) -> None:
-        """Begin with nothing, then take what is chosen as it is."""
-        pools = len(self.layout.budgets)
-        self._hot, self._kept, self._cold, self._swapped = ([0] * pools for _ in range(4))
-        self._turns = [{} for _ in range(pools)]
-        wanted, self.chosen = self.chosen, [NOBODY] * len(self.layout.needs)
-        for need, own in enumerate(wanted):
+    def __init__(self, layout: Layout, chosen: Sequence[int], gone: Collection[int] = ()) -> None:
+        """Begin with what is chosen, which fits, but for the needs that are ``gone``."""
+        pools = len(layout.budgets)
+        self.layout = layout
+        self.chosen = [NOBODY if need in gone else own for need, own in enumerate(chosen)]
+        self.slots: dict[int, int] = {}  # of what runs
+        self._running: dict[int, int] = {}  # by key
+        self._hot, self._warm, self._cold = [0] * pools, [0] * pools, [0] * pools
+        self._turns: list[dict[int, int]] = [{} for _ in layout.turns]  # by place, bytes by candidate
+        self._shared = [0] * (len(layout.turns) + 1)  # by place; the last for those that take no turns
+        self._rooms = [*layout.budgets] * 3
+        self._files: dict[str, int] = {}
+        slots = self.slots
+        for need, own in enumerate(self.chosen):
             if own != NOBODY:
-                self.add(need, own)
+                slots[own] = slots.get(own, 0) + layout.slots[need][own]
+        for own, asked in slots.items():
+            self._begin(own, asked)
+        for pool in range(pools):
+            self._measure(pool)
 
     def fits(self, need: int, own: int) -> bool:
         """Whether the candidate may serve the need as well, with all that runs."""
-        layout, key = self.layout, self.layout.keys[own]
-        if self._by_key.get(key, own) != own:
-            return False
-        for other in layout.apart[need]:
-            if self.chosen[other] != NOBODY and layout.keys[self.chosen[other]] == key:
-                return False
-        before, tier = self.slots.get(own, 0), layout.tiers[own]
-        slots = before + layout.slots[need][own]
-        for pool, fixed, per_slot, kept in layout.takes[own]:
-            hot, warm, cold = self._hot[pool], self._kept[pool] + self._swapped[pool], self._cold[pool]
-            size = fixed + per_slot * slots
-            if tier == _HOT:
-                hot += size - fixed - per_slot * before if before else size
-            elif tier == _COLD:
-                cold = max(cold, size)
-            else:
-                warm += (0 if before else kept) + self._more(pool, own, size)
-            if hot + max(warm, cold) > layout.budgets[pool]:
-                return False
-        return bool(before) or self._has_disk(own)
+        if own in self.slots:
+            return self._fits_more(need, own)
+        return self.first_free((fresh(self.layout, need, own),), NOBODY, lambda: 1.0, 0.0) == own
 
     def add(self, need: int, own: int) -> None:
         """Let the candidate serve the need."""
-        layout = self.layout
-        before, tier = self.slots.get(own, 0), layout.tiers[own]
-        slots = self.slots[own] = before + layout.slots[need][own]
-        for pool, fixed, per_slot, kept in layout.takes[own]:
-            size = fixed + per_slot * slots
-            if tier == _HOT:
-                self._hot[pool] += size - fixed - per_slot * before if before else size
-            elif tier == _COLD:
-                self._cold[pool] = max(self._cold[pool], size)
-            else:
-                self._kept[pool] += 0 if before else kept
-                self._swapped[pool] += self._more(pool, own, size)
-                self._turns[pool].setdefault(layout.groups[own][0], {})[own] = size
-        if not before:
-            self._by_key[layout.keys[own]] = own
-            self._disk += sum(size for name, size in layout.files[own] if name not in self._files)
-            self._files.update(name for name, _ in layout.files[own])
+        before, more = self.slots.get(own, 0), self.layout.slots[need][own]
+        self.slots[own] = before + more
+        if before:
+            self._grow(own, before + more, more)
+        else:
+            self._begin(own, more)
+        for take in self.layout.takes[own]:
+            self._measure(take[0])
         self.chosen[need] = own
 
-    def _more(self, pool: int, own: int, size: int) -> int:
-        """By how many bytes a swap group's place grows when the candidate takes ``size`` in it."""
-        group, holds_two = self.layout.groups[own]
-        sizes = self._turns[pool].get(group)
+    def best_running(self, need: int) -> tuple[int, int]:
+        """What runs and serves the need best as well, the first of equals, and its value; -1 where nothing does."""
+        values, best, most = self.layout.values[need], NOBODY, -1
+        for own in self.slots:
+            if own in values and values[own] > most and self._fits_more(need, own):
+                best, most = own, values[own]
+        return best, most
+
+    def first_free(self, offers: Sequence[Fresh], most: int, chance: Callable[[], float], skipped: float) -> int:
+        """The first of ``offers`` worth more than ``most`` that does not run yet and may; ``skipped`` are left out.
+
+        What runs of these was found not to fit by `best_running`, which told ``most``.
+        """
+        running, left, shared = self._running, self._rooms, self._shared
+        for value, own, key, rooms in offers:
+            if value > most and chance() >= skipped and key not in running:
+                for room, place, size in rooms:
+                    if size > left[room] + shared[place]:
+                        break
+                else:
+                    if self._has_disk(own):
+                        return own
+        return NOBODY
+
+    def _begin(self, own: int, slots: int) -> None:
+        """Run what did not run."""
+        layout, tier = self.layout, self.layout.tiers[own]
+        self._running[layout.keys[own]] = own
+        if layout.disk_bytes is not None:
+            self._files.update(layout.candidates[own].files)
+        for pool, fixed, per_slot, kept, place in layout.takes[own]:
+            size = fixed + per_slot * slots
+            if tier == HOT:
+                self._hot[pool] += size
+            elif tier == COLD:
+                self._cold[pool] = max(self._cold[pool], size)
+            else:
+                self._warm[pool] += kept + self._turn(place, own, size)
+
+    def _grow(self, own: int, slots: int, more: int) -> None:
+        """Run something with ``more`` slots than before."""
+        tier = self.layout.tiers[own]
+        for pool, fixed, per_slot, _, place in self.layout.takes[own]:
+            size = fixed + per_slot * slots
+            if tier == HOT:
+                self._hot[pool] += per_slot * more
+            elif tier == COLD:
+                self._cold[pool] = max(self._cold[pool], size)
+            else:
+                self._warm[pool] += self._turn(place, own, size)
+
+    def _measure(self, pool: int) -> None:
+        """The room left in a pool."""
+        rooms, pools, warm, cold = self._rooms, len(self._hot), self._warm[pool], self._cold[pool]
+        left = self.layout.budgets[pool] - self._hot[pool]
+        rooms[pool] = left - max(warm, cold)
+        rooms[pools + pool] = left
+        rooms[2 * pools + pool] = left - warm
+
+    def _turn(self, place: int, own: int, size: int) -> int:
+        """Take turns with ``size`` bytes; by how many the place grows."""
+        more, sizes = self._more(place, own, size), self._turns[place]
+        sizes[own] = size
+        self._shared[place] = _two(sizes)[0] if self.layout.turns[place] else max(sizes.values())
+        return more
+
+    def _fits_more(self, need: int, own: int) -> bool:
+        """Whether what runs may serve one need more."""
+        layout, tier, rooms, pools = self.layout, self.layout.tiers[own], self._rooms, len(self.layout.budgets)
+        for other in layout.apart[need]:
+            if self.chosen[other] == own:
+                return False
+        more = layout.slots[need][own]
+        slots = self.slots[own] + more
+        for pool, fixed, per_slot, _, place in layout.takes[own]:
+            if tier == HOT:
+                if per_slot * more > rooms[pool]:
+                    return False
+            elif tier == COLD:
+                if fixed + per_slot * slots > rooms[pools + pool]:
+                    return False
+            elif self._more(place, own, fixed + per_slot * slots) > rooms[2 * pools + pool]:
+                return False
+        return True
+
+    def _more(self, place: int, own: int, size: int) -> int:
+        """By how many bytes a place for turns grows when the candidate takes ``size`` in it."""
+        sizes = self._turns[place]
         if not sizes:
             return size
-        if not holds_two:
-            return max(0, size - max(sizes.values()))
-        return sum(sorted({**sizes, own: size}.values())[-2:]) - sum(sorted(sizes.values())[-2:])
+        if not self.layout.turns[place]:
+            return max(0, size - self._shared[place])
+        return sum(_two({**sizes, own: size})) - sum(_two(sizes))
 
     def _has_disk(self, own: int) -> bool:
-        most = self.layout.facts.problem.disk_bytes
-        if most is None:
-            return True
-        return self._disk + sum(size for name, size in self.layout.files[own] if name not in self._files) <= most
+        most = self.layout.disk_bytes
+        return most is None or sum({**self._files, **dict(self.layout.candidates[own].files)}.values()) <= most
 
 
-def _numbers(names: Iterable[str]) -> dict[str, int]:
-    return {name: number for number, name in enumerate(dict.fromkeys(names))}
-
-
-def _apart(problem: Problem, needs: tuple[str, ...], need: str) -> tuple[int, ...]:
-    return tuple(needs.index(other) for group in problem.distinct if need in group for other in group if other != need)
-
-
-def _held(candidate: Candidate, pools: list[str]) -> tuple[Held, ...]:
-    return tuple(
-        (pools.index(take.pool), take.fixed_bytes, take.per_slot_bytes, take.kept_bytes) for take in candidate.takes
-    )
+def _two(sizes: dict[int, int]) -> tuple[int, int]:
+    """The two largest."""
+    ordered = sorted((0, 0, *sizes.values()))
+    return ordered[-2], ordered[-1]
