@@ -29,7 +29,7 @@ _LOOKED = 240  # prospects looked into in one round
 _OPENED = 120  # lots opened in one round
 _ASKED = 120  # outlines whose options are asked for in one round
 _ADDED = 150  # options added in one round
-_OF_A_MODEL = 6
+_OF_A_MODEL, _FEW = 6, 64  # of one model, unless there are few
 
 Option = tuple[int, int]  # its number, and that of its tier
 
@@ -209,7 +209,8 @@ class Market:
         for number, tier in enumerate(tiers):
             chosen = np.flatnonzero(bounds[owners, number] > least)
             gains[chosen, number] = tier.gains(self._optioned.some(options[chosen]))
-        return _Live(outlines, options, gains, np.cumsum(sizes) - sizes, unasked, highest[unasked])
+        keys = self._outlined.key[owners]
+        return _Live(outlines, options, gains, np.cumsum(sizes) - sizes, unasked, highest[unasked], keys)
 
     def _ask(self, outlines: Iterable[Outline]) -> None:
         """Ask for the options of outlines that were not asked for."""
@@ -241,22 +242,34 @@ class Market:
         return known
 
     def _varied(self, live: "_Live", gains: Floats, best: Floats) -> Iterator[Option]:
-        """The most gaining, not too many of one model: those are much alike."""
-        chosen, tiers = (best > TOLERANCE).nonzero()
-        taken: Counter[int] = Counter()
-        ends = [*live.starts[1:], len(live.options)]
-        for at in np.argsort(-best[chosen, tiers], kind="stable"):
-            outline, tier = chosen[at], tiers[at]
-            key = int(self._outlined.key[live.outlines[outline]])
-            if taken[key] < _OF_A_MODEL and taken.total() < _ADDED:
-                taken[key] += 1
-                first = live.starts[outline]
-                yield int(live.options[first + gains[first : ends[outline], tier].argmax()]), int(tier)
+        """The most gaining: the best of each outline, or all where these are few; not too many of one model."""
+        if (best > TOLERANCE).sum() < _FEW:
+            options, tiers = (gains > TOLERANCE).nonzero()
+        else:
+            chosen, tiers = (best > TOLERANCE).nonzero()
+            ends = [*live.starts[1:], len(live.options)]
+            spans = [slice(live.starts[outline], ends[outline]) for outline in chosen]
+            tops = [gains[own, tier].argmax() for own, tier in zip(spans, tiers, strict=True)]
+            options = live.starts[chosen] + np.array(tops, dtype=np.int64)
+        order = np.argsort(-gains[options, tiers], kind="stable")
+        crowd = np.array(_counted(live.keys[options[order]])) // _OF_A_MODEL
+        most = max(_FEW, min(_ADDED, int((crowd == 0).sum())))
+        for at in order[np.argsort(crowd, kind="stable")][:most]:
+            yield int(live.options[options[at]]), int(tiers[at])
+
+
+def _counted(keys: Integers) -> list[int]:
+    """For each key how often it came before."""
+    seen, found = Counter[int](), list[int]()
+    for key in keys.tolist():
+        found.append(seen[key])
+        seen[key] += 1
+    return found
 
 
 @dataclass(frozen=True, slots=True)
 class _Live:
-    """Outlines that may gain, their options one outline after the other, and by tier what each may gain.
+    """Outlines that may gain, their options (and keys) one outline after the other, and by tier what each may gain.
 
     ``unasked`` outlines may gain as much as their ``bounds``; nobody asked for their options.
     """
@@ -267,6 +280,7 @@ class _Live:
     starts: Integers
     unasked: Integers
     bounds: Floats
+    keys: Integers
 
 
 def _most(values: Floats, gains: Floats) -> Floats:
