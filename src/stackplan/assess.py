@@ -4,22 +4,22 @@ Remembers what many configurations share: buffers and caches depend on the shape
 not on the context. Everything asked twice is answered once.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Protocol
 
-from stackplan.architecture import WeightTable
+from stackplan.architecture import Architecture, WeightTable
 from stackplan.catalog import Artifact, Model
 from stackplan.configuration import WHOLE_TEXT_MODES, Configuration
 from stackplan.estimate.engines import Beside, estimate_serving
 from stackplan.estimate.overhead import device_lines
 from stackplan.estimate.process_memory import vocabulary_bytes
 from stackplan.estimate.question import DraftWeights
-from stackplan.estimate.speed import ceiling, decode
+from stackplan.estimate.speed import ceiling, decode, quantisation_factor
 from stackplan.estimate.speed_model import SpeedModel
 from stackplan.estimate.speed_rates import HostRates, host_rates
-from stackplan.estimate.speed_traffic import Workload, workload
+from stackplan.estimate.speed_traffic import Workload, lightest, workload
 from stackplan.estimate.weight_places import weights_by_place
 from stackplan.hardware import Device, Host
 from stackplan.serving import HOST, Demand, Estimate, Placement, SpeedEstimate, Unestimable
@@ -54,8 +54,8 @@ class Assess(Protocol):
     def speed(self, configuration: Configuration) -> SpeedEstimate | None:
         """Tokens per second of one stream, nothing ahead of it; None where that means nothing or nobody knows."""
 
-    def ceiling(self, model: Model, artifact: Artifact, placement: Placement) -> float:
-        """Tokens per second of one stream that a file exceeds in no engine that generates; infinite: nobody knows."""
+    def ceiling(self, model: Model, files: Sequence[Artifact], placement: Placement) -> float:
+        """Tokens per second of one stream that none of a model's files exceeds, generating; infinite: nobody knows."""
 
     def work(self, configuration: Configuration) -> Workload:
         """What a token of the configuration touches, where `speed` has an answer."""
@@ -73,7 +73,7 @@ class HostAssessor:
     _workloads: dict[tuple[int, int, str], Workload] = field(default_factory=dict)
     _shapes: dict[int, Workload] = field(default_factory=dict)
     _speeds: dict[tuple[int, int, str, Placement], SpeedEstimate | None] = field(default_factory=dict)
-    _ceilings: dict[tuple[str, str, Placement], float] = field(default_factory=dict)
+    _lightest: dict[tuple[str, tuple[str, ...]], tuple[Workload, float] | None] = field(default_factory=dict)
     _alive: list[object] = field(default_factory=list)  # so that identities, which are quicker than hashes, stay theirs
 
     @classmethod
@@ -157,13 +157,28 @@ class HostAssessor:
             speed = self.measured(configuration, speed, lambda depth: self._decode(configuration, depth))
         return _reading(speed) if speed and configuration.mode in WHOLE_TEXT_MODES else speed
 
-    def ceiling(self, model: Model, artifact: Artifact, placement: Placement) -> float:
-        """What reading the weights alone allows; nothing is known of what may have been measured."""
-        key = (model.id, artifact.id, placement)
-        if key not in self._ceilings:
-            work = None if self.measured is not None else self._work(model, artifact)
-            self._ceilings[key] = ceiling(self.model, self.rates, work, placement) if work is not None else inf
-        return self._ceilings[key]
+    def ceiling(self, model: Model, files: Sequence[Artifact], placement: Placement) -> float:
+        """What reading the lightest weights alone allows; nothing is known of what may have been measured."""
+        key = (model.id, tuple([file.id for file in files]))
+        if key not in self._lightest:
+            self._lightest[key] = None if self.measured is not None else self._light(model, files)
+        light = self._lightest[key]
+        return ceiling(self.model, self.rates, *light, placement) if light is not None else inf
+
+    def _light(self, model: Model, files: Sequence[Artifact]) -> tuple[Workload, float] | None:
+        """A workload that no file goes below in any block, and the least factor of their quantisations."""
+        shape, tables = model.architecture, [_nearest_weights(model, file) for file in files]
+        known = [table for table in tables if table is not None]
+        if shape is None or not known or len(known) < len(tables):
+            return None
+        factors = (quantisation_factor(self.model, file.quantisation) for file in files)
+        return self._prepared(shape, lightest(known)), min(factors)
+
+    def _prepared(self, shape: Architecture, weights: WeightTable, quantisation: str = "") -> Workload:
+        self._alive += [shape, weights]
+        found = workload(shape, weights, quantisation, like=self._shapes.get(id(shape)))
+        self._shapes.setdefault(id(shape), found)
+        return found
 
     def _derived(self, configuration: Configuration) -> SpeedEstimate | None:
         work = self._work(configuration.model, configuration.artifact)
@@ -210,10 +225,7 @@ class HostAssessor:
         key = (id(shape), id(weights), artifact.quantisation)
         found = self._workloads.get(key)
         if found is None:
-            self._alive += [shape, weights]
-            first = self._shapes.get(id(shape))
-            found = self._workloads[key] = workload(shape, weights, artifact.quantisation, like=first)
-            self._shapes.setdefault(id(shape), found)
+            found = self._workloads[key] = self._prepared(shape, weights, artifact.quantisation)
         return found
 
 

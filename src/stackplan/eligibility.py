@@ -34,7 +34,7 @@ def model_obstacle(need: RoleNeed, model: Model, policy: Policy) -> Refusal | No
 
 
 def _checks(need: RoleNeed, model: Model, policy: Policy) -> tuple[tuple[str, bool, str], ...]:
-    role, kind = need.role, model.architecture_class
+    role, kind = need.role, model.architecture_class if need.architecture_classes else ""
     forbidden = {*need.forbid, *policy.forbid}
     unread = model.licence.commercial is not True
     missing = [wanted for wanted in role.inputs if wanted not in model.inputs]

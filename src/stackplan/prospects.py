@@ -4,7 +4,7 @@ Working out what takes how much and how fast it is costs far more than telling t
 told from the catalog alone; only what could be part of a better choice is opened (`bases`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -46,7 +46,8 @@ class Served:
 class Prospect:
     """A model in one engine at one placement: the ``files`` and cache types that it could have there.
 
-    ``best`` are points that no way to run it there exceeds, by place of the need in the request.
+    ``best`` are points that no way to run it there exceeds, by place of the need in the request; ``least_weight_bytes``
+    what any of the files holds in all that the placement draws on, 0 where nobody knows.
     """
 
     served: Served
@@ -54,21 +55,7 @@ class Prospect:
     files: tuple[Artifact, ...]
     kv_types: tuple[str, ...]
     best: tuple[tuple[int, float], ...]
-
-    @property
-    def least_weight_bytes(self) -> int:
-        """Bytes of weights that any of the files holds in all that the placement draws on; 0 where nobody knows.
-
-        What is not taken counts as not there: input embeddings stay in host memory, prediction heads may be left out.
-        """
-        tables = [file.weights for file in self.files]
-        known = [table for table in tables if table is not None]
-        if not known or len(known) < len(tables):
-            return 0
-        onto_cards = bool(self.placement.devices)
-        return min(
-            table.tensor_bytes - table.prediction_bytes - (table.input_bytes if onto_cards else 0) for table in known
-        )
+    least_weight_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,24 +81,30 @@ class Prospector:
         pinned = {need.quantisation for need in served.needs if need.quantisation}
         files = best_files(served.artifacts, pinned, lambda file: self.rating.kept(served.model, file, "f16"))
         whole = self._reached(served, whole_placements(self.host, self.policy), obstacles)
-        found = [self._prospect(served, place, files, self.policy.kv_types) for place in whole]
+        found = self._prospects(served, whole, files, self.policy.kv_types)
         if partial:
             spacing = EXPERT_SPACING if any(place.cpu_expert_layers for place in partial) else LAYER_SPACING
             cut, thrifty = spaced(files, pinned, spacing), _thriftiest(served, self.policy)
-            found += [self._prospect(served, place, cut, thrifty) for place in partial]
+            found += self._prospects(served, partial, cut, thrifty)
         return found, obstacles
 
-    def _prospect(
-        self, served: Served, place: Placement, files: tuple[Artifact, ...], kv_types: tuple[str, ...]
-    ) -> Prospect:
-        return Prospect(served, place, files, kv_types, tuple(self._best(served, place, files)))
+    def _prospects(
+        self, served: Served, places: Sequence[Placement], files: tuple[Artifact, ...], kv_types: tuple[str, ...]
+    ) -> list[Prospect]:
+        kept = max((self.rating.kept(served.model, file, "f16") for file in files), default=0.0)
+        least = {onto_cards: _least_weight_bytes(files, onto_cards=onto_cards) for onto_cards in (False, True)}
+        best = (tuple(self._best(served, place, files, kept)) for place in places)
+        return [
+            Prospect(served, place, files, kv_types, own, least[bool(place.devices)])
+            for place, own in zip(places, best, strict=True)
+        ]
 
-    def _best(self, served: Served, place: Placement, files: tuple[Artifact, ...]) -> Iterator[tuple[int, float]]:
-        model = served.model
-        kept = max((self.rating.kept(model, file, "f16") for file in files), default=0.0)
-        speed, speedup = inf, 1.0
+    def _best(
+        self, served: Served, place: Placement, files: tuple[Artifact, ...], kept: float
+    ) -> Iterator[tuple[int, float]]:
+        model, speed, speedup = served.model, inf, 1.0
         if served.mode == "chat":
-            speed = max((self.assess.ceiling(model, file, place) for file in files), default=inf)
+            speed = self.assess.ceiling(model, files, place)
             speedup = self.proposers.most_speedup(model, served.engine, place)
         for need in served.needs:
             most = self.rating.most(need, model, kept, speed, speedup)
@@ -131,6 +124,15 @@ class Prospector:
                 else:
                     obstacles[told.reason] = told
         return tuple(found)
+
+
+def _least_weight_bytes(files: Sequence[Artifact], *, onto_cards: bool) -> int:
+    """What is not taken counts as not there: input embeddings stay in host memory, heads may be left out."""
+    tables = [file.weights for file in files]
+    known = [table for table in tables if table is not None]
+    if not known or len(known) < len(tables):
+        return 0
+    return min(table.tensor_bytes - table.prediction_bytes - onto_cards * table.input_bytes for table in known)
 
 
 def _thriftiest(served: Served, policy: Policy) -> tuple[str, ...]:

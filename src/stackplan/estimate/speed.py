@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from stackplan.estimate.speed_model import SpeedModel
 from stackplan.estimate.speed_rates import HostRates, PlaceRates
-from stackplan.estimate.speed_traffic import Traffic, Workload
+from stackplan.estimate.speed_traffic import Traffic, Workload, file_type
 from stackplan.hardware import Basis
 from stackplan.serving import HOST, Placement, Serving, SpeedEstimate
 
@@ -60,8 +60,11 @@ def decode(
     )
 
 
-def ceiling(model: SpeedModel, rates: HostRates, work: Workload, placement: Placement) -> float:
-    """Tokens per second that `decode` exceeds at no depth and with no cache: nothing counts but reading the weights."""
+def ceiling(model: SpeedModel, rates: HostRates, work: Workload, factor: float, placement: Placement) -> float:
+    """Tokens per second that `decode` exceeds at no depth and with no cache: nothing counts but reading the weights.
+
+    ``factor`` is that of the quantisation, see `quantisation_factor`.
+    """
     seconds = 0.0
     for place, first, end in _ranges(work.block_count, placement):
         on_host = min(placement.cpu_expert_layers, end, work.block_count) if place != HOST else 0
@@ -69,8 +72,13 @@ def ceiling(model: SpeedModel, rates: HostRates, work: Workload, placement: Plac
         seconds += work.weight_bytes(first, end, on_host) * here.weight_seconds_per_byte
         if on_host > first:
             seconds += work.expert_bytes(first, on_host) * rates.cpu.weight_seconds_per_byte
-    seconds *= model.families.get(work.family, 1.0) * model.quantisations.get(work.quantisation, 1.0)
+    seconds *= model.families.get(work.family, 1.0) * factor
     return 1 / seconds if seconds > 0 else inf
+
+
+def quantisation_factor(model: SpeedModel, quantisation: str) -> float:
+    """What a quantisation multiplies the time of a token by."""
+    return model.quantisations.get(file_type(quantisation), 1.0)
 
 
 class Share(NamedTuple):
