@@ -199,3 +199,13 @@ def test_an_interrupt_ends_with_130_and_no_traceback(environment: dict[str, str]
     _, told = process.communicate(timeout=60)
     assert process.returncode in (130, 0)  # 0 where the machine had planned already
     assert "Traceback" not in told
+
+
+def test_an_interrupt_after_all_is_done_changes_nothing() -> None:
+    """While Python ends, which takes a moment after a large plan."""
+    code = (
+        "import atexit, os, signal, sys; from stackplan.cli import main; sys.argv = ['stackplan', '--version']\n"
+        "atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT)); main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"stackplan {__version__}\n", "")

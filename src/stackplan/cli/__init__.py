@@ -6,6 +6,7 @@ Data goes to stdout, the story to stderr.
 
 import gc
 import os
+import signal
 import sys
 from importlib import import_module
 from types import ModuleType
@@ -52,6 +53,8 @@ def main() -> None:
     # Planning makes millions of small values and hardly a cycle: looking for cycles took a fifth of the time (2026-11).
     gc.disable()
     code = run(sys.argv[1:])
+    if code != ExitCode.INTERRUPTED:  # then all is done, and an interrupt could only change what is reported of it
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.freeze()  # or Python looks for cycles once more when it ends, in all that a plan was made of: 80 ms
     sys.exit(code)
 
