@@ -6,7 +6,6 @@ the same for every quantisation) plus the file's part (weights), so that the sha
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from operator import add, gt
 
 from stackplan.assess import Assess
 from stackplan.bare import loaded
@@ -14,6 +13,7 @@ from stackplan.configuration import Configuration, place_name
 from stackplan.curves import Curves
 from stackplan.eligibility import Refusal
 from stackplan.hardware import Host
+from stackplan.line_arrays import Points
 from stackplan.needs import RoleNeed
 from stackplan.proposers import Proposers
 from stackplan.prospects import Prospect, Prospector, Served
@@ -98,18 +98,15 @@ class BaseFinder:
 
     def curve(self, base: Base) -> list[tuple[int, Taken]]:
         """What the base takes at each context that fits its place alone, ascending."""
+        points = self.points(base)
+        return [(context, points.taken(number)) for number, context in enumerate(points.contexts)]
+
+    def points(self, base: Base) -> Points:
+        """The same as arrays."""
         first = base.configuration(base.contexts[0])
         file, slots = self._curves.file(first), sum(need.slots for need in base.served.needs)
-        line = self._curves.shape(first, file.largest).over(base.contexts, file.largest, slots)
-        fitting: list[tuple[int, Taken]] = []
-        for context, point in zip(base.contexts, line, strict=True):
-            if isinstance(point, Unestimable):
-                break
-            fixed = point.fixed_with(file)
-            if any(map(gt, map(add, fixed, point.per_slot), map(self._rater.budget, point.pools))):
-                break  # a longer context never needs fewer bytes
-            fitting.append((context, loaded(point, file, fixed)))
-        return fitting
+        line = self._curves.shape(first, file.largest).arrays(base.contexts, file.largest, slots)
+        return line.points(base.contexts, file, self._rater.budget)
 
     def _based(self, way: Way) -> Base | None:
         configuration = way.configuration(way.contexts[0])

@@ -8,6 +8,7 @@ from stackplan.architecture import Architecture
 from stackplan.assess import Assess
 from stackplan.bare import NOTHING, Bare, File, Largest, bare, like_of, renamed, separable, staged_largest, whole
 from stackplan.configuration import Configuration
+from stackplan.line_arrays import LineArrays
 from stackplan.serving import Unestimable
 
 Excess = tuple[int, ...]  # bytes by pool that each slot beyond the first adds to buffers
@@ -30,6 +31,7 @@ class Shape:
     _points: dict[tuple[int, int], Bare | Unestimable] = field(default_factory=dict)
     _lines: dict[tuple[int, ...], Line] = field(default_factory=dict)
     _raised: dict[tuple[tuple[int, ...], Excess], Line] = field(default_factory=dict)
+    _arrays: dict[int, LineArrays] = field(default_factory=dict)  # by identity: lines are kept
 
     def at(self, context_tokens: int, slots: int = 1) -> Bare | Unestimable:
         """What the model takes with one context."""
@@ -49,6 +51,14 @@ class Shape:
         if (contexts, excess) not in self._raised:
             self._raised[contexts, excess] = [raised(point, excess) for point in line]
         return self._raised[contexts, excess]
+
+    def arrays(self, contexts: tuple[int, ...], largest: Largest, slots: int) -> LineArrays:
+        """`over` as arrays."""
+        line = self.over(contexts, largest, slots)
+        found = self._arrays.get(id(line))
+        if found is None:
+            found = self._arrays[id(line)] = LineArrays.of(line)
+        return found
 
     def _asked(self, context_tokens: int, slots: int) -> Bare | Unestimable:
         if self.like is not None:

@@ -14,14 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stackplan.bases import Base, BaseFinder
-from stackplan.offered import Floats, Integers, Offered, Rows, Terms, amounts_of, joined, rows_of
+from stackplan.line_arrays import Points
+from stackplan.offered import Floats, Integers, Offered, Rows, Terms, amounts_at, joined, rows_of
 from stackplan.options import Column, column_of
+from stackplan.outlines import Outline
 from stackplan.problem import TIERS
 from stackplan.prospects import Prospect
 from stackplan.shelves import Shelf
 from stackplan.sketches import lot_sketch_of, outlook_of, sketch_of, terms_of
 from stackplan.solve.pricing import PriceList
-from stackplan.taken import Taken
 from stackplan.ways import Lot
 
 TOLERANCE = 1.0  # thousandths of a utility point: what float prices may be off
@@ -45,16 +46,6 @@ def everything(base: Base) -> Base | None:
 def kept_bases(prospect: Prospect, finder: BaseFinder, keep: Keep) -> list[Base]:
     """The bases of a prospect that a narrowed space has."""
     return [kept for base in finder.bases(prospect) if (kept := keep(base)) is not None]
-
-
-@dataclass(slots=True)
-class Outline:
-    """A base that was opened, and its number; its options have numbers from ``first`` on, one a point of ``curve``."""
-
-    base: Base
-    number: int
-    first: int = -1
-    curve: tuple[tuple[int, Taken], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +169,8 @@ class Market:
         for option, tier in options:
             self._known[option, tier] = True
             outline = self._owners[option]
-            column = column_of(outline.base, *outline.curve[option - outline.first], TIERS[tier], self.finder)
+            context, taken = outline.point(option)
+            column = column_of(outline.base, context, taken, TIERS[tier], self.finder)
             if column is not None:
                 made[column.candidate.id] = column
         return made
@@ -186,7 +178,7 @@ class Market:
     def options_of(self, outline: Outline) -> range:
         """The numbers of an outline's options, by context."""
         self._ask([outline])
-        return range(outline.first, outline.first + len(outline.curve))
+        return outline.options
 
     def _tiers(self, found: PriceList) -> list[Offered]:
         return [Offered(found, tier, self.finder, self.terms) for tier in TIERS]
@@ -201,8 +193,8 @@ class Market:
         unasked = fresh[_ASKED:] if sparing else fresh[:0]
         outlines = np.setdiff1d(hopeful, unasked, assume_unique=True)
         self._ask([self._outlines[number] for number in outlines])
-        outlines = outlines[[bool(self._outlines[number].curve) for number in outlines]]
-        own = [self.options_of(self._outlines[number]) for number in outlines]
+        outlines = outlines[[bool(self._outlines[number].points) for number in outlines]]
+        own = [self._outlines[number].options for number in outlines]
         sizes = np.array([len(one) for one in own], dtype=np.int64)
         options = np.array([option for one in own for option in one], dtype=np.int64)
         gains, owners = np.full((len(options), len(tiers)), -np.inf), np.repeat(outlines, sizes)
@@ -217,20 +209,19 @@ class Market:
         fresh: list[Rows] = []
         for outline in outlines:
             if outline.first < 0:
-                outline.first = len(self._owners)
-                outline.curve = tuple(self.finder.curve(outline.base))
-                self._owners += [outline] * len(outline.curve)
-                fresh += [self._rows(outline)] if outline.curve else []
+                outline.first, outline.points = len(self._owners), self.finder.points(outline.base)
+                self._owners += [outline] * len(outline.points)
+                fresh += [self._rows(outline, outline.points)] if outline.points else []
         if fresh:
             self._optioned = joined([self._optioned, *fresh])
             more = np.zeros((len(self._owners) - len(self._known), len(TIERS)), dtype=bool)
             self._known = np.concatenate([self._known, more])
 
-    def _rows(self, outline: Outline) -> Rows:
+    def _rows(self, outline: Outline, points: Points) -> Rows:
         """The options of an outline as rows: its values less what a short context takes, its bytes at each context."""
-        repeated = self._outlined.some(np.full(len(outline.curve), outline.number))
-        fixed, per_slot, loaded, kept = amounts_of([taken for _, taken in outline.curve], self.terms)
-        factors = np.stack([self._factor(context) for context, _ in outline.curve])
+        repeated = self._outlined.some(np.full(len(points), outline.number))
+        factors = np.stack([self._factor(context) for context in points.contexts])
+        fixed, per_slot, loaded, kept = amounts_at(points, self.terms)
         values = repeated.values * factors
         return replace(repeated, values=values, fixed=fixed, per_slot=per_slot, loaded=loaded, kept=kept)
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stackplan.bases import BaseFinder
+from stackplan.line_arrays import Points
 from stackplan.needs import RoleNeed
 from stackplan.options import may_be_in
 from stackplan.problem import Tier
@@ -99,9 +100,22 @@ def amounts_of(taken: Sequence[Taken], terms: Terms) -> tuple[Integers, Integers
     for row, one in enumerate(taken):
         for pool, *own in one.pools:
             amounts[:, row, terms.pools[pool]] = own
-    fixed, per_slot, weights = amounts
+    return _amounts(*amounts, terms)
+
+
+def amounts_at(points: Points, terms: Terms) -> tuple[Integers, Integers, Integers, Integers]:
+    """The same of what is known as arrays."""
+    pools = [terms.pools[pool] for pool in points.pools]
+    amounts = np.zeros((3, len(points), len(terms.pools)), dtype=np.int64)
+    amounts[0][:, pools], amounts[1][:, pools], amounts[2][:, pools] = points.fixed, points.per_slot, points.weights
+    return _amounts(*amounts, terms)
+
+
+def _amounts(
+    fixed: Integers, per_slot: Integers, weights: Integers, terms: Terms
+) -> tuple[Integers, Integers, Integers, Integers]:
     if terms.mapped < 0:
-        none = np.zeros(len(taken), dtype=np.int64)
+        none = np.zeros(len(fixed), dtype=np.int64)
         return fixed, per_slot, none, none
     return fixed, per_slot, weights[:, terms.mapped].copy(), weights.sum(axis=1)
 
