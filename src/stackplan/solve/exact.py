@@ -6,8 +6,8 @@ from enum import StrEnum
 
 from stackplan.solve.formulation import formulate
 from stackplan.solve.index import Indexed
-from stackplan.solve.names import Term, file_column, run, serve
-from stackplan.solve.rows import Programme
+from stackplan.solve.names import alike_column, file_column, is_file_column, run, serve
+from stackplan.solve.rows import Named, Programme, Term
 from stackplan.solve.search import fits, improved, minimal_cover, rounded
 from stackplan.solve.sided import NEVER
 from stackplan.solve.simplex import SimplexError
@@ -52,7 +52,7 @@ class Exact:
     held: list[tuple[list[Term], str, float]] = field(default_factory=list)
 
     def minimum(
-        self, cost: dict[str, float], start: Mapping[str, str] | None = None, *, step: float = _EXACT
+        self, cost: dict[Named, float], start: Mapping[str, str] | None = None, *, step: float = _EXACT
     ) -> Answer:
         """The least cost with the levels above held. ``start`` is a feasible assignment to begin from.
 
@@ -60,7 +60,9 @@ class Exact:
         """
         start = None if start is None else _in_order(self.index, start)
         programme = self._programme(cost)
-        judge = _Judge(self.index, programme, guesses=bool(cost) and not self.held)  # a guess need not keep levels
+        judge = _Judge(
+            self.index, programme, cost, guesses=bool(cost) and not self.held
+        )  # a guess need not keep levels
         known: Judged[dict[str, str]] = Judged(NEVER) if start is None else judge.judged(dict(start))
         structure = structure_of(self.index, programme)
         tree = Tree(programme, structure, judge.verdict, judge.guess, step - _EXACT, known)
@@ -82,12 +84,13 @@ class Exact:
         reached = sum(coefficient * point.get(column, 0.0) for column, coefficient in terms)
         self.held.append((terms, sense, reached + slack))
 
-    def _programme(self, cost: dict[str, float]) -> Programme:
+    def _programme(self, cost: dict[Named, float]) -> Programme:
         asked = {*cost, *(column for terms, _, _ in self.held for column, _ in terms)}
-        programme = formulate(self.index, partial=self.partial, files=any(c.startswith(file_column("")) for c in asked))
+        programme = formulate(self.index, partial=self.partial, files=any(map(is_file_column, asked)))
         for number, (terms, sense, right) in enumerate(self.held):
-            programme.row(f"level {number} held", terms, sense, right)
-        programme.cost = cost
+            own = [(programme.numbers[column], coefficient) for column, coefficient in terms]
+            programme.row(("level {} held", str(number)), own, sense, right)
+        programme.cost = {programme.numbers[column]: coefficient for column, coefficient in cost.items()}
         return programme
 
 
@@ -97,6 +100,7 @@ class _Judge:
 
     index: Indexed
     programme: Programme
+    cost: dict[Named, float]
     guesses: bool
     _improved: bool = False
 
@@ -106,22 +110,22 @@ class _Judge:
 
     def verdict(self, values: Sequence[float]) -> Judged[dict[str, str]] | Cut:
         """The cost of a whole point, or a row that forbids what does not fit together."""
-        assignment = assignment_at(self.index, self.programme, values)
+        assignment = assignment_at(self.index, values)
         if fits(self.index.problem, assignment):
             return self.judged(assignment)
         cover = minimal_cover(self.index.problem, assignment)
         first = {need: group[0] for group in self.index.members.values() for need in group}
-        columns = self.programme.columns
-        terms = {columns[f"serve|{first.get(need, need)}|{name}"]: 1.0 for need, name in cover.items()}
+        offers = {(offer.need, offer.candidate): number for number, offer in enumerate(self.index.offers)}
+        terms = {offers[first.get(need, need), name]: 1.0 for need, name in cover.items()}
         return Cut(terms, len(terms) - 1.0)
 
     def guess(self, values: Sequence[float]) -> Judged[dict[str, str]] | None:
         """An assignment near a relaxed point, if one fits and serves what is required; the first one is improved."""
         if not self.guesses:
             return None
-        columns = self.programme.columns
-        shares = {(o.need, o.candidate): values[columns[serve(o)]] for o in self.index.offers}
-        assignment = rounded(self.index.problem, {pair: share for pair, share in shares.items() if share > _EXACT})
+        served = zip(self.index.offers, values, strict=False)
+        shares = {(offer.need, offer.candidate): share for offer, share in served if share > _EXACT}
+        assignment = rounded(self.index.problem, shares)
         if assignment is None:
             return None
         if not self._improved:
@@ -130,16 +134,20 @@ class _Judge:
 
     def cost_of(self, assignment: Mapping[str, str]) -> float:
         """What an assignment costs, from the whole values of its columns."""
-        cost = self.programme.cost
-        return sum(cost.get(column, 0.0) * value for column, value in point_of(self.index, assignment).items() if value)
+        return sum(
+            self.cost.get(column, 0.0) * value for column, value in point_of(self.index, assignment).items() if value
+        )
 
 
-def assignment_at(index: Indexed, programme: Programme, values: Sequence[float]) -> dict[str, str]:
+def assignment_at(index: Indexed, values: Sequence[float]) -> dict[str, str]:
     """Which candidate serves each need at a whole point; needs that are alike get theirs in order of names."""
+    taken: dict[str, list[str]] = {need: [] for need in index.by_need}
+    for offer, share in zip(index.offers, values, strict=False):
+        if share > 0.5:
+            taken[offer.need].append(offer.candidate)
     found: dict[str, str] = {}
-    for need, offers in index.by_need.items():
-        taken = sorted(offer.candidate for offer in offers if values[programme.columns[serve(offer)]] > 0.5)
-        found |= dict(zip(index.members.get(need, (need,)), taken, strict=False))
+    for need, own in taken.items():
+        found |= dict(zip(index.members.get(need, (need,)), sorted(own), strict=False))
     return found
 
 
@@ -152,9 +160,9 @@ def _in_order(index: Indexed, assignment: Mapping[str, str]) -> dict[str, str]:
     return ordered
 
 
-def point_of(index: Indexed, assignment: Mapping[str, str]) -> dict[str, float]:
+def point_of(index: Indexed, assignment: Mapping[str, str]) -> dict[Named, float]:
     """The programme's columns at an assignment, those of places for turns left out."""
-    point: dict[str, float] = {}
+    point: dict[Named, float] = {}
     for need, name in assignment.items():
         for offer in index.by_candidate.get(name, ()):
             if need in index.members.get(offer.need, (offer.need,)):
@@ -165,5 +173,5 @@ def point_of(index: Indexed, assignment: Mapping[str, str]) -> dict[str, float]:
     for rule in index.problem.diversities:
         first, second = (assignment.get(need, "") for need in (rule.first, rule.second))
         if first and second and index.candidates[first].lineage == index.candidates[second].lineage != "":
-            point[f"alike|{rule.first}|{rule.second}|{index.candidates[first].lineage}"] = 1.0
+            point[alike_column(rule.first, rule.second, index.candidates[first].lineage)] = 1.0
     return point

@@ -16,10 +16,24 @@ largest COLD one must fit beside HOT when the WARM ones are out.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from stackplan.problem import TIERS, Offer, Problem, Take
-from stackplan.solve.index import Indexed, unit_of
-from stackplan.solve.names import Term, candidate_terms, file_column, key_row, need_row, run, serve, users
-from stackplan.solve.rows import Programme
+import numpy as np
+
+from stackplan.problem import TIERS, Problem
+from stackplan.solve.index import Indexed, Loaded, unit_of
+from stackplan.solve.names import (
+    alike_column,
+    alike_row,
+    apart_row,
+    cold_memory_row,
+    file_column,
+    key_row,
+    memory_row,
+    need_row,
+    run,
+    run_column,
+    serve,
+)
+from stackplan.solve.rows import Floats, Integers, Programme, Term
 from stackplan.solve.turns import cold_column, warm_columns
 from stackplan.units import MIB
 
@@ -30,14 +44,15 @@ def formulate(index: Indexed, *, partial: bool = False, files: bool = False) -> 
     Files have columns where the disk could be too small for them, or where ``files`` asks for them.
     """
     programme = Programme()
-    for offer in index.offers:
-        programme.column(serve(offer), integer=True)
-    for candidate in index.candidates:
-        programme.column(run(index, candidate))
-    _need_rows(programme, index, partial)
-    _link_rows(programme, index)
-    _key_rows(programme, index)
-    _distinct_rows(programme, index)
+    programme.columns = [serve(offer) for offer in index.offers]
+    programme.integer = set(range(len(index.offers)))
+    deployed = zip(index.candidates, index.numbers.several.tolist(), strict=True)
+    programme.columns += [run_column(candidate) for candidate, several in deployed if several]
+    if index.offers:
+        _need_rows(programme, index, partial)
+        _link_rows(programme, index)
+        _key_rows(programme, index)
+        _distinct_rows(programme, index)
     for pool, budget in index.problem.pools.items():
         _pool_rows(programme, index, pool, budget)
         _alone_rows(programme, index, pool, budget)
@@ -53,7 +68,7 @@ def value_terms(index: Indexed) -> Iterator[Term]:
         yield serve(offer), float(offer.value)
     for rule in index.problem.diversities:
         for lineage in _lineages(index.problem):
-            yield _alike(rule.first, rule.second, lineage), -float(rule.penalty)
+            yield alike_column(rule.first, rule.second, lineage), -float(rule.penalty)
 
 
 def memory_terms(index: Indexed) -> Iterator[Term]:
@@ -74,73 +89,88 @@ def disk_terms(index: Indexed) -> Iterator[Term]:
 
 def _need_rows(programme: Programme, index: Indexed, partial: bool) -> None:
     required = {need.id for need in index.problem.needs if need.required}
-    for need, offers in index.by_need.items():
+    for number, (need, offers) in enumerate(index.by_need.items()):
         sense = "E" if need in required and not partial else "L"
         times = len(index.members.get(need, (need,)))
-        programme.row(need_row(need), [(serve(offer), 1.0) for offer in offers], sense, float(times))
+        own = np.flatnonzero(index.numbers.need == number)
+        programme.add([need_row(need)], np.zeros_like(own), own, np.ones(len(offers)), sense, float(times))
 
 
 def _link_rows(programme: Programme, index: Indexed) -> None:
-    for offer in index.offers:
-        running = run(index, offer.candidate)
-        if running != serve(offer):
-            terms = [(serve(offer), 1.0), (running, -1.0)]
-            programme.row(f"{offer.candidate} runs for {offer.need}", terms, "L", 0.0)
+    numbers = index.numbers
+    offers = np.flatnonzero(numbers.several[numbers.candidate])
+    named = [index.offers[number] for number in offers.tolist()]
+    names = [("{} runs for {}", offer.candidate, offer.need) for offer in named]
+    rows, ones = np.arange(len(offers)), np.ones(len(offers))
+    columns = np.concatenate([offers, numbers.run[numbers.candidate[offers]]])
+    programme.add(names, np.concatenate([rows, rows]), columns, np.concatenate([ones, -ones]), "L", 0.0)
 
 
 def _key_rows(programme: Programme, index: Indexed) -> None:
-    by_key: dict[str, list[str]] = defaultdict(list)
-    for candidate in index.candidates.values():
-        by_key[candidate.key].append(candidate.id)
-    for key, members in by_key.items():
-        programme.row(key_row(key), [(run(index, member), 1.0) for member in members], "L", 1.0)
+    numbers = index.numbers
+    programme.add([key_row(key) for key in numbers.keys], numbers.key, numbers.run, np.ones(len(numbers.run)), "L", 1.0)
 
 
 def _distinct_rows(programme: Programme, index: Indexed) -> None:
+    place = {need: number for number, need in enumerate(index.by_need)}
+    numbers = index.numbers
     for group in index.problem.distinct:
         if group[0] in index.members:
             continue  # one instance of a key serves the merged need once
-        by_key: dict[str, list[Term]] = defaultdict(list)
+        by_key: dict[int, list[int]] = defaultdict(list)
         for need in group:
-            for offer in index.by_need.get(need, ()):
-                by_key[index.candidates[offer.candidate].key].append((serve(offer), 1.0))
-        for key, terms in by_key.items():
-            programme.row(f"{key} serves one of {'+'.join(group)}", terms, "L", 1.0)
+            for offer in np.flatnonzero(numbers.need == place.get(need, -1)).tolist():
+                by_key[int(numbers.key[numbers.candidate[offer]])].append(offer)
+        for key, offers in by_key.items():
+            programme.row(apart_row(numbers.keys[key], group), [(offer, 1.0) for offer in offers], "L", 1.0)
 
 
 def _pool_rows(programme: Programme, index: Indexed, pool: str, budget: int) -> None:
-    unit = index.units[pool]
-    hot = list(_loaded_terms(index, pool, "hot"))
-    kept = [(run(index, c.id), float(take.kept_bytes // unit)) for c, take in users(index, pool, "warm")]
-    slots = [(slot, 1.0) for slot in warm_columns(programme, index, pool)]
-    programme.row(f"{pool} memory", [*hot, *kept, *slots], "L", _ceiling(budget, unit))
-    if cold := cold_column(programme, index, pool):
-        programme.row(f"{pool} memory with a COLD instance", [*hot, (cold, 1.0)], "L", _ceiling(budget, unit))
+    numbers, limit = index.numbers, _ceiling(budget, index.units[pool])
+    hot, warm = (numbers.loaded.get((pool, tier)) for tier in ("hot", "warm"))
+    columns, sizes = [np.zeros(0, dtype=np.int64)], [np.zeros(0)]
+    if hot is not None:
+        columns += [numbers.run[hot.candidates], hot.offers]
+        sizes += [hot.fixed.astype(np.float64), hot.slots.astype(np.float64)]
+    own = _joined(columns, sizes)
+    if warm is not None:
+        columns.append(numbers.run[warm.candidates])
+        sizes.append(warm.kept.astype(np.float64))
+    places = warm_columns(programme, index, pool)
+    columns.append(np.array(places, dtype=np.int64))
+    sizes.append(np.ones(len(places)))
+    chosen, values = _joined(columns, sizes)
+    programme.add([memory_row(pool)], np.zeros_like(chosen), chosen, values, "L", limit)
+    if (cold := cold_column(programme, index, pool)) is not None:
+        chosen, values = np.append(own[0], cold), np.append(own[1], 1.0)
+        programme.add([cold_memory_row(pool)], np.zeros_like(chosen), chosen, values, "L", limit)
+
+
+def _joined(columns: list[Integers], sizes: list[Floats]) -> tuple[Integers, Floats]:
+    return np.concatenate(columns), np.concatenate(sizes)
 
 
 def _alone_rows(programme: Programme, index: Indexed, pool: str, budget: int) -> None:
     """A candidate fits alone with the slots of whom it serves: part of it must not serve as if all of it fitted."""
-    limit = _ceiling(budget, index.units[pool])
+    limit = int(_ceiling(budget, index.units[pool]))
     for tier in TIERS:
-        for candidate, take in users(index, pool, tier):
-            own = index.by_candidate[candidate.id]
-            if len(own) > 1 and sum(_slots(index, take, offer) for offer in own) > limit - _fixed(index, take):
-                slots = [(serve(offer), float(_slots(index, take, offer))) for offer in own]
-                terms = [*slots, (run(index, candidate.id), _fixed(index, take) - limit)]
-                programme.row(f"{candidate.id} fits {pool} alone", terms, "L", 0.0)
+        if (loaded := index.numbers.loaded.get((pool, tier))) is not None:
+            _alone_rows_of(programme, index, loaded, pool, limit)
 
 
-def _fixed(index: Indexed, take: Take) -> float:
-    return float(take.fixed_bytes // index.units[take.pool] + take.kept_bytes // index.units[take.pool])
-
-
-def _slots(index: Indexed, take: Take, offer: Offer) -> int:
-    return take.per_slot_bytes * offer.slots // index.units[take.pool]
-
-
-def _loaded_terms(index: Indexed, pool: str, tier: str) -> Iterator[Term]:
-    for candidate, take in users(index, pool, tier):
-        yield from candidate_terms(index, candidate, take)
+def _alone_rows_of(programme: Programme, index: Indexed, loaded: Loaded, pool: str, limit: int) -> None:
+    numbers, candidates = index.numbers, tuple(index.candidates)
+    asked = np.zeros(len(loaded.candidates), dtype=np.int64)
+    np.add.at(asked, loaded.places, loaded.slots)
+    own = loaded.some(numbers.several[loaded.candidates] & (asked > limit - loaded.fixed - loaded.kept))
+    programme.add(
+        [("{} fits {} alone", candidates[number], pool) for number in own.candidates.tolist()],
+        np.concatenate([np.arange(len(own.candidates)), own.places]),
+        np.concatenate([numbers.run[own.candidates], own.offers]),
+        np.concatenate([own.fixed + own.kept - limit, own.slots]).astype(np.float64),
+        "L",
+        0.0,
+    )
 
 
 def _ceiling(budget: int, unit: int) -> float:
@@ -156,32 +186,32 @@ def _disk_may_bind(index: Indexed) -> bool:
 
 def _disk_rows(programme: Programme, index: Indexed) -> None:
     sizes = _files(index)
-    for name in sizes:
-        programme.column(file_column(name))
-    for candidate in index.candidates.values():
+    columns = {name: programme.column(file_column(name)) for name in sizes}
+    for candidate, running in zip(index.candidates.values(), index.numbers.run.tolist(), strict=True):
         for name, _ in candidate.files:
-            programme.row(
-                f"{candidate.id} needs {name}", [(run(index, candidate.id), 1.0), (file_column(name), -1.0)], "L", 0.0
-            )
+            row = ("{} needs {}", candidate.id, name)
+            programme.row(row, [(running, 1.0), (columns[name], -1.0)], "L", 0.0)
     if index.problem.disk_bytes is not None:
         unit = unit_of(index.problem.disk_bytes)
-        terms = [(file_column(name), float(size // unit)) for name, size in sizes.items()]
-        programme.row("disk", terms, "L", _ceiling(index.problem.disk_bytes, unit))
+        terms = [(columns[name], float(size // unit)) for name, size in sizes.items()]
+        programme.row(("disk",), terms, "L", _ceiling(index.problem.disk_bytes, unit))
 
 
 def _diversity_rows(programme: Programme, index: Indexed) -> None:
     for rule in index.problem.diversities:
+        related = list(_related(index, (rule.first, rule.second)))
         for lineage in _lineages(index.problem):
-            column = programme.column(_alike(rule.first, rule.second, lineage))
-            terms = list(_lineage_terms(index, (rule.first, rule.second), lineage))
-            programme.row(f"{column} told", [*terms, (column, -1.0)], "L", 1.0)
+            column = programme.column(alike_column(rule.first, rule.second, lineage))
+            terms = [(offer, 1.0) for offer, own in related if own == lineage]
+            programme.row(alike_row(rule.first, rule.second, lineage), [*terms, (column, -1.0)], "L", 1.0)
 
 
-def _lineage_terms(index: Indexed, needs: Iterable[str], lineage: str) -> Iterator[Term]:
+def _related(index: Indexed, needs: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """Offers to needs, and the lineages of their candidates."""
+    place = {need: number for number, need in enumerate(index.by_need)}
     for need in needs:
-        for offer in index.by_need.get(need, ()):
-            if index.candidates[offer.candidate].lineage == lineage:
-                yield serve(offer), 1.0
+        for number in np.flatnonzero(index.numbers.need == place.get(need, -1)).tolist():
+            yield number, index.candidates[index.offers[number].candidate].lineage
 
 
 def _files(index: Indexed) -> dict[str, int]:
@@ -190,7 +220,3 @@ def _files(index: Indexed) -> dict[str, int]:
 
 def _lineages(problem: Problem) -> list[str]:
     return sorted({candidate.lineage for candidate in problem.candidates if candidate.lineage})
-
-
-def _alike(first: str, second: str, lineage: str) -> str:
-    return f"alike|{first}|{second}|{lineage}"

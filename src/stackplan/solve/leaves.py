@@ -69,7 +69,7 @@ def _leaf(sided: Sided, sides: tuple[Side, ...], basis: Basis | None) -> _Leaf |
 
 
 def _prices(index: Indexed, programme: Programme, leaf: _Leaf, reward: float) -> PriceList:
-    duals = dict(zip((name for name, _, _ in programme.rows), leaf.solved.prices, strict=False))
+    duals = dict(zip(programme.rows, leaf.solved.prices, strict=False))
     found = listed(index, -leaf.solved.objective, duals, reward)
     bars = [side.bars for side in leaf.sides if side.bars is not None]
     return replace(

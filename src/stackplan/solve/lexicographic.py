@@ -15,9 +15,9 @@ from stackplan.solve.dominance import undominated
 from stackplan.solve.exact import Answer, Exact, Termination
 from stackplan.solve.formulation import disk_terms, formulate, memory_terms, value_terms
 from stackplan.solve.index import Indexed, indexed
-from stackplan.solve.names import Term, serve
+from stackplan.solve.names import serve
 from stackplan.solve.pricing import PriceList, prices, within
-from stackplan.solve.rows import mps_text
+from stackplan.solve.rows import Named, Term, mps_text
 from stackplan.solve.search import start_assignment
 from stackplan.solve.sided import NEVER
 from stackplan.solve.usage import memory_bytes, usage, value
@@ -71,8 +71,8 @@ def write_model(problem: Problem) -> str:
     """The value level as MPS with readable names, for any other solver; it minimises the negated value."""
     index = indexed(problem)
     programme = formulate(index)
-    programme.cost = _negated(value_terms(index))
-    return mps_text(programme, readable=True)
+    programme.cost = {programme.numbers[column]: cost for column, cost in _negated(value_terms(index)).items()}
+    return mps_text(programme)
 
 
 def _within_reach(problem: Problem, found: PriceList | None, known: Mapping[str, str] | None) -> Problem:
@@ -175,12 +175,12 @@ def _choice(problem: Problem, assignment: dict[str, str], *, bound: int, status:
     )
 
 
-def _summed(terms: Iterable[Term]) -> dict[str, float]:
-    cost: dict[str, float] = {}
+def _summed(terms: Iterable[Term]) -> dict[Named, float]:
+    cost: dict[Named, float] = {}
     for column, coefficient in terms:
         cost[column] = cost.get(column, 0.0) + coefficient
     return cost
 
 
-def _negated(terms: Iterable[Term]) -> dict[str, float]:
+def _negated(terms: Iterable[Term]) -> dict[Named, float]:
     return {column: -coefficient for column, coefficient in _summed(terms).items()}

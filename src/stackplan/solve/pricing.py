@@ -14,10 +14,20 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
 from stackplan.problem import Candidate, Offer, Problem
-from stackplan.solve.formulation import formulate, value_terms
+from stackplan.solve.formulation import formulate
 from stackplan.solve.index import Indexed, alike_needs, indexed
-from stackplan.solve.names import key_row, level_told, need_row, serve, turn_row
-from stackplan.solve.rows import Programme
+from stackplan.solve.names import (
+    alike_column,
+    alike_row,
+    apart_row,
+    cold_memory_row,
+    key_row,
+    level_told,
+    memory_row,
+    need_row,
+    turn_row,
+)
+from stackplan.solve.rows import Named, Programme
 from stackplan.solve.simplex import Ended, Relaxation
 from stackplan.solve.turns import cold_place, levels_of, warm_place
 
@@ -137,7 +147,7 @@ def prices(problem: Problem, reward: float, before: PriceList | None = None) -> 
         ended = relaxation.ended(programme)
     if found is None:
         return None
-    duals = dict(zip((name for name, _, _ in programme.rows), found.prices, strict=True))
+    duals = dict(zip(programme.rows, found.prices, strict=True))
     return replace(listed(index, -found.objective, duals, reward), ended=ended)
 
 
@@ -145,7 +155,7 @@ def priced_programme(problem: Problem, reward: float) -> tuple[Indexed, Programm
     """The programme whose relaxation makes prices: nobody has to be served, but required needs earn ``reward``."""
     index = indexed(problem)
     programme = formulate(index, partial=True)
-    programme.cost = {column: -value for column, value in _value_columns(index, reward).items()}
+    programme.cost = _costs(index, programme, reward)
     return index, programme
 
 
@@ -165,18 +175,17 @@ def within(problem: Problem, found: PriceList, least: float) -> Problem:
     return replace(problem, candidates=candidates, offers=chosen)
 
 
-def _value_columns(index: Indexed, reward: float) -> dict[str, float]:
-    required = {need.id for need in index.problem.needs if need.required}
-    total: dict[str, float] = defaultdict(float)
-    for column, value in value_terms(index):
-        total[column] += value
-    for offer in index.offers:
-        if offer.need in required:
-            total[serve(offer)] += reward
-    return total
+def _costs(index: Indexed, programme: Programme, reward: float) -> dict[int, float]:
+    """What columns cost: the opposite of the values of offers and of the rewards of required needs, and penalties."""
+    required = {need.id: reward for need in index.problem.needs if need.required}
+    costs = {number: -(offer.value + required.get(offer.need, 0.0)) for number, offer in enumerate(index.offers)}
+    for rule in index.problem.diversities:
+        for lineage in {candidate.lineage for candidate in index.problem.candidates if candidate.lineage}:
+            costs[programme.numbers[alike_column(rule.first, rule.second, lineage)]] = float(rule.penalty)
+    return costs
 
 
-def listed(index: Indexed, bound: float, duals: Mapping[str, float], reward: float) -> PriceList:
+def listed(index: Indexed, bound: float, duals: Mapping[Named, float], reward: float) -> PriceList:
     """Duals of a minimisation are at most 0 for upper limits; prices are their opposites."""
     problem = index.problem
     pools = list(problem.pools)
@@ -186,10 +195,10 @@ def listed(index: Indexed, bound: float, duals: Mapping[str, float], reward: flo
     keys = {candidate.key for candidate in index.candidates.values()}
     first = {need: group[0] for group in index.members.values() for need in group}
 
-    def price(row: str) -> float:
+    def price(row: Named) -> float:
         return max(0.0, -duals.get(row, 0.0))
 
-    def toll(row: str) -> float:
+    def toll(row: Named) -> float:
         """The price of a row that a split may have given a lower limit too: then it may reward."""
         return -duals.get(row, 0.0)
 
@@ -201,17 +210,14 @@ def listed(index: Indexed, bound: float, duals: Mapping[str, float], reward: flo
         bound=bound,
         units=index.units,
         need={need.id: toll(need_row(first.get(need.id, need.id))) for need in problem.needs},
-        memory={pool: price(f"{pool} memory") for pool in pools},
-        hot_beside_cold={pool: price(f"{pool} memory with a COLD instance") for pool in pools},
+        memory={pool: price(memory_row(pool)) for pool in pools},
+        hot_beside_cold={pool: price(cold_memory_row(pool)) for pool in pools},
         turn=turn,
         levels=levels,
         key={key: toll(key_row(key)) for key in keys},
         alike=_alike(index, price),
         apart={
-            (need, key): price(f"{key} serves one of {'+'.join(group)}")
-            for group in problem.distinct
-            for need in group
-            for key in keys
+            (need, key): price(apart_row(key, group)) for group in problem.distinct for need in group for key in keys
         },
         places=frozenset(place for place, _ in [*turn, *levels]),
         merged=frozenset(index.members),
@@ -221,7 +227,7 @@ def listed(index: Indexed, bound: float, duals: Mapping[str, float], reward: flo
     )
 
 
-def _levels(index: Indexed, places: Mapping[str, str], duals: Mapping[str, float]) -> dict[tuple[str, str], Steps]:
+def _levels(index: Indexed, places: Mapping[str, str], duals: Mapping[Named, float]) -> dict[tuple[str, str], Steps]:
     """For each place and need, what reaching its levels costs; for a merged need by the model that serves it."""
     found: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
     for row, dual in duals.items():
@@ -237,12 +243,12 @@ def _levels(index: Indexed, places: Mapping[str, str], duals: Mapping[str, float
     return steps
 
 
-def _alike(index: Indexed, price: Callable[[str], float]) -> dict[tuple[str, str], float]:
+def _alike(index: Indexed, price: Callable[[Named], float]) -> dict[tuple[str, str], float]:
     lineages = {candidate.lineage for candidate in index.candidates.values()}
     alike: dict[tuple[str, str], float] = defaultdict(float)
     for rule in index.problem.diversities:
         for lineage in lineages:
-            told = price(f"alike|{rule.first}|{rule.second}|{lineage} told")
+            told = price(alike_row(rule.first, rule.second, lineage))
             for need in (rule.first, rule.second):
                 alike[(need, lineage)] += told
     return alike

@@ -1,84 +1,135 @@
-"""Linear programmes as plain values: named columns, named rows, and the MPS text that every solver reads."""
+"""Linear programmes as plain values: named columns, named rows, and the MPS text that every solver reads.
+
+A column or row has a number, and a name that is put together only where somebody reads it: planning writes a thousand
+programmes of a thousand rows. Entries come in arrays, many rows at a time.
+"""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import starmap
+
+import numpy as np
+from numpy.typing import NDArray
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.\-]")
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Named = tuple[str, ...]  # a name: how it reads, and the words that go into its braces
+Term = tuple[Named, float]  # a coefficient by the name of its column
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """Coefficients column by column: those of a column lie between its ``starts`` and the next, by ascending row."""
+
+    starts: NDArray[np.int32]
+    rows: NDArray[np.int32]
+    values: Floats
 
 
 @dataclass(slots=True)
 class Programme:
-    """A minimisation being written. Columns are [0, 1]; ``integer`` columns are binary, ``free`` ones only >= 0."""
+    """A minimisation being written. Columns are [0, 1]; ``integer`` columns are binary, ``unbounded`` ones only >= 0.
 
-    columns: dict[str, int] = field(default_factory=dict)
-    integer: set[str] = field(default_factory=set)
-    unbounded: set[str] = field(default_factory=set)
-    cost: dict[str, float] = field(default_factory=dict)
-    rows: list[tuple[str, str, float]] = field(default_factory=list)
-    entries: dict[str, tuple[list[int], list[float]]] = field(default_factory=dict)
-    """By column the numbers of its rows, ascending, and its coefficients in them."""
+    ``cost`` is by column; what is not in it costs nothing.
+    """
 
-    def column(self, name: str, *, integer: bool = False, unbounded: bool = False) -> str:
-        """Add the column ``name`` once and return it."""
-        if name not in self.columns:
-            self.columns[name] = len(self.columns)
-            self.entries[name] = ([], [])
-            if integer:
-                self.integer.add(name)
-            if unbounded:
-                self.unbounded.add(name)
-        return name
+    columns: list[Named] = field(default_factory=list)
+    integer: set[int] = field(default_factory=set)
+    unbounded: set[int] = field(default_factory=set)
+    cost: dict[int, float] = field(default_factory=dict)
+    rows: list[Named] = field(default_factory=list)
+    senses: list[str] = field(default_factory=list)
+    rights: list[float] = field(default_factory=list)
+    _entries: list[tuple[Integers, Integers, Floats]] = field(default_factory=list)
+    _numbers: dict[Named, int] = field(default_factory=dict)
 
-    def row(self, name: str, terms: Iterable[tuple[str, float]], sense: str, right: float) -> None:
+    def column(self, name: Named, *, integer: bool = False, unbounded: bool = False) -> int:
+        """Add a column; its number."""
+        number = len(self.columns)
+        self.columns.append(name)
+        if integer:
+            self.integer.add(number)
+        if unbounded:
+            self.unbounded.add(number)
+        return number
+
+    def row(self, name: Named, terms: Iterable[tuple[int, float]], sense: str, right: float) -> int:
         """Add ``sum(terms) sense right``; sense is L (<=), G (>=) or E (=). Terms of one column are summed."""
-        index = len(self.rows)
-        self.rows.append((name, sense, right))
-        for column, coefficient in terms:
-            if coefficient:
-                rows, coefficients = self.entries[column]
-                if rows and rows[-1] == index:
-                    coefficients[-1] += coefficient
-                else:
-                    rows.append(index)
-                    coefficients.append(coefficient)
+        columns, values = [], []
+        for column, value in terms:
+            columns.append(column)
+            values.append(value)
+        chosen = np.array(columns, dtype=np.int64)
+        self.add([name], np.zeros_like(chosen), chosen, np.array(values, dtype=np.float64), sense, right)
+        return len(self.rows) - 1
+
+    def add(
+        self, names: Sequence[Named], rows: Integers, columns: Integers, values: Floats, sense: str, right: float
+    ) -> None:
+        """Add rows; ``rows`` are the numbers of entries among them."""
+        self._entries.append((rows + len(self.rows), columns, values))
+        self.rows += names
+        self.senses += [sense] * len(names)
+        self.rights += [right] * len(names)
+
+    @property
+    def numbers(self) -> Mapping[Named, int]:
+        """Columns by name."""
+        if len(self._numbers) < len(self.columns):
+            self._numbers = {name: number for number, name in enumerate(self.columns)}
+        return self._numbers
+
+    def entries(self) -> Entries:
+        """All coefficients but zeros."""
+        if not self._entries:
+            return Entries(np.zeros(len(self.columns) + 1, np.int32), np.zeros(0, np.int32), np.zeros(0))
+        rows, columns, values = (np.concatenate(parts) for parts in zip(*self._entries, strict=True))
+        used = np.flatnonzero(values)
+        place, height = columns[used] * len(self.rows) + rows[used], max(1, len(self.rows))
+        order = np.argsort(place, kind="stable")
+        place, values = place[order], values[used[order]]
+        first = np.flatnonzero(np.diff(place, prepend=-1))
+        place, values = place[first], np.add.reduceat(values, first) if len(first) else values
+        starts = np.searchsorted(place, np.arange(len(self.columns) + 1) * height)
+        return Entries(starts.astype(np.int32), (place % height).astype(np.int32), values)
 
 
-def mps_text(programme: Programme, *, readable: bool = False) -> str:
-    """The programme as free-format MPS. ``readable`` keeps names (made safe and unique), else they are short."""
-    row_names = _names([name for name, _, _ in programme.rows], "r", readable)
-    column_names = dict(zip(programme.columns, _names(list(programme.columns), "c", readable), strict=True))
+def readable(name: Named) -> str:
+    """A name as it reads."""
+    return name[0].format(*name[1:])
+
+
+def mps_text(programme: Programme) -> str:
+    """The programme as free-format MPS with readable names, made safe and unique."""
+    row_names, column_names = _names(programme.rows), _names(programme.columns)
     lines = ["NAME stackplan", "ROWS", " N cost"]
-    lines += [f" {sense} {name}" for name, (_, sense, _) in zip(row_names, programme.rows, strict=True)]
+    lines += starmap(" {} {}".format, zip(programme.senses, row_names, strict=True))
     lines += ["COLUMNS", *_column_lines(programme, column_names, row_names), "RHS"]
-    lines += [f" rhs {name} {right!r}" for name, (_, _, right) in zip(row_names, programme.rows, strict=True) if right]
-    lines += ["BOUNDS", *_bound_lines(programme, column_names), "ENDATA", ""]
+    lines += [f" rhs {name} {right!r}" for name, right in zip(row_names, programme.rights, strict=True) if right]
+    upper = [f" UP bnd {name} 1" for number, name in enumerate(column_names) if number not in programme.unbounded]
+    lines += ["BOUNDS", *upper, "ENDATA", ""]
     return "\n".join(lines)
 
 
-def _column_lines(programme: Programme, names: dict[str, str], row_names: list[str]) -> list[str]:
+def _column_lines(programme: Programme, names: list[str], row_names: list[str]) -> list[str]:
     lines: list[str] = []
+    entries = programme.entries()
+    starts, rows, values = entries.starts.tolist(), entries.rows.tolist(), entries.values.tolist()
     for integer in (True, False):
-        chosen = [column for column in programme.columns if (column in programme.integer) is integer]
+        chosen = [number for number in range(len(names)) if (number in programme.integer) is integer]
         if integer and chosen:
             lines.append(" MARK0 'MARKER' 'INTORG'")
-        for column in chosen:
-            name = names[column]
-            cost = programme.cost.get(column, 0.0)
-            lines.append(f" {name} cost {cost!r}")
-            lines += [
-                f" {name} {row_names[row]} {value!r}" for row, value in zip(*programme.entries[column], strict=True)
-            ]
+        for number in chosen:
+            name, own = names[number], slice(starts[number], starts[number + 1])
+            lines.append(f" {name} cost {programme.cost.get(number, 0.0)!r}")
+            lines += [f" {name} {row_names[row]} {value!r}" for row, value in zip(rows[own], values[own], strict=True)]
         if integer and chosen:
             lines.append(" MARK1 'MARKER' 'INTEND'")
     return lines
 
 
-def _bound_lines(programme: Programme, names: dict[str, str]) -> list[str]:
-    return [f" UP bnd {names[column]} 1" for column in programme.columns if column not in programme.unbounded]
-
-
-def _names(names: list[str], prefix: str, readable: bool) -> list[str]:
-    if not readable:
-        return [f"{prefix}{index}" for index in range(len(names))]
-    return [f"{_UNSAFE.sub('_', name)}.{index}" for index, name in enumerate(names)]
+def _names(names: list[Named]) -> list[str]:
+    return [f"{_UNSAFE.sub('_', readable(name))}.{index}" for index, name in enumerate(names)]

@@ -14,7 +14,7 @@ class Sided:
     """One relaxation that is put under one list of sides after another."""
 
     def __init__(self, programme: Programme, relaxation: Relaxation) -> None:
-        self._rows_of = programme.rows
+        self._limits = list(zip(programme.senses, programme.rights, strict=True))
         self.relaxation = relaxation
         self._columns: dict[int, tuple[float, float]] = {}
         self._rows: dict[int, tuple[float, float]] = {}
@@ -56,6 +56,6 @@ class Sided:
             if self._rows.get(row) != limits:
                 self.relaxation.bound_row(row, *limits)
         for row in sorted(self._rows.keys() - rows.keys()):
-            _, sense, right = self._rows_of[row]
+            sense, right = self._limits[row]
             self.relaxation.bound_row(row, right if sense == "E" else -NEVER, right)
         self._columns, self._rows = columns, rows

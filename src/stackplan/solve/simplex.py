@@ -9,15 +9,19 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-from stackplan.solve.rows import Programme
+import numpy as np
+from numpy.typing import NDArray
+
+from stackplan.solve.rows import Floats, Named, Programme
 
 SOLVER = "HiGHS (highsbox)"
 
 Basis = tuple[bytes, bytes]
-Ended = tuple[Mapping[str, int], Mapping[str, int]]  # states of columns and rows by name
+Ended = tuple[Mapping[Named, int], Mapping[Named, int]]  # states of columns and rows by name
 
 _OPTIMAL, _INFEASIBLE, _UNBOUNDED_OR_INFEASIBLE, _ABOVE_BOUND, _ITERATIONS = 7, 8, 9, 11, 14
 _KNOWN_ENDINGS = {_OPTIMAL, _INFEASIBLE, _UNBOUNDED_OR_INFEASIBLE, _ABOVE_BOUND, _ITERATIONS}
@@ -131,15 +135,14 @@ class Relaxation:
     def ended(self, programme: Programme) -> Ended:
         """Where the last solve ended, by names."""
         columns, rows = self.basis()
-        names = (name for name, _, _ in programme.rows)
         return dict(zip(programme.columns, array("i", columns), strict=True)), dict(
-            zip(names, array("i", rows), strict=True)
+            zip(programme.rows, array("i", rows), strict=True)
         )
 
     def begin_near(self, programme: Programme, ended: Ended) -> None:
         """Begin the next solve where one of a programme much like this ended: its basis fits but for new columns."""
-        columns = array("i", [ended[0].get(name, _AT_LOWER) for name in programme.columns])
-        rows = array("i", [ended[1].get(name, _BASIC) for name, _, _ in programme.rows])
+        columns = array("i", map(ended[0].get, programme.columns, repeat(_AT_LOWER)))
+        rows = array("i", map(ended[1].get, programme.rows, repeat(_BASIC)))
         self._library.Highs_setIntOptionValue(self._model, b"simplex_strategy", _PRIMAL)
         self._library.Highs_setBasis(self._model, _ints(columns), _ints(rows))
 
@@ -157,21 +160,18 @@ class Relaxation:
         return Solved(objective, True, value, reduced, prices)
 
     def _pass(self, programme: Programme) -> None:
-        starts, index, values = array("i"), array("i"), array("d")
-        for rows, coefficients in programme.entries.values():
-            starts.append(len(index))
-            index.extend(rows)
-            values.extend(coefficients)
-        starts.append(len(index))
-        cost = array("d", [programme.cost.get(column, 0.0) for column in programme.columns])
-        upper = array("d", [_INFINITY if column in programme.unbounded else 1.0 for column in programme.columns])
-        low = array("d", [-_INFINITY if sense == "L" else right for _, sense, right in programme.rows])
-        high = array("d", [_INFINITY if sense == "G" else right for _, sense, right in programme.rows])
+        entries, columns = programme.entries(), self.columns
+        cost, upper = np.zeros(columns), np.ones(columns)
+        cost[list(programme.cost)] = list(programme.cost.values())
+        upper[list(programme.unbounded)] = _INFINITY
+        senses, rights = np.array(programme.senses, dtype="U1"), np.array(programme.rights, dtype=np.float64)
+        low, high = np.where(senses == "L", -_INFINITY, rights), np.where(senses == "G", _INFINITY, rights)
+        lower = np.zeros(columns)
         self._library.Highs_passLp(
             self._model,
-            *(self.columns, self.rows, len(index), _BY_COLUMN, _MINIMISE, ctypes.c_double(0.0)),
-            *(_doubles(column) for column in (cost, array("d", bytes(8 * self.columns)), upper, low, high)),
-            *(_ints(starts), _ints(index), _doubles(values)),
+            *(columns, self.rows, len(entries.rows), _BY_COLUMN, _MINIMISE, ctypes.c_double(0.0)),
+            *(_at(given) for given in (cost, lower, upper, low, high)),
+            *(_at(given) for given in (entries.starts, entries.rows, entries.values)),
         )
 
 
@@ -182,7 +182,12 @@ class SimplexError(RuntimeError):
 def _holds_empty(programme: Programme) -> bool:
     """Whether every row holds with nothing in it."""
     holds = {"L": lambda right: right >= 0, "G": lambda right: right <= 0, "E": lambda right: right == 0}
-    return all(holds[sense](right) for _, sense, right in programme.rows)
+    return all(holds[sense](right) for sense, right in zip(programme.senses, programme.rights, strict=True))
+
+
+def _at(values: "Floats | NDArray[np.int32]") -> ctypes.c_void_p:
+    """Where an array lies."""
+    return ctypes.c_void_p(values.ctypes.data)
 
 
 def _ints(values: "array[int]") -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from stackplan.solve.index import Indexed
-from stackplan.solve.names import key_row, need_row, run, serve
+from stackplan.solve.names import key_row, need_row
 from stackplan.solve.rows import Programme
 from stackplan.solve.turns import levels_in
 
@@ -63,21 +63,18 @@ class Structure:
 
 def structure_of(index: Indexed, programme: Programme) -> Structure:
     """What the columns and rows of ``index``'s programme mean."""
-    number, rows = programme.columns, {name: row for row, (name, _, _) in enumerate(programme.rows)}
+    rows, numbers = {name: row for row, name in enumerate(programme.rows)}, index.numbers
     running: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    for candidate in index.candidates.values():
+    for candidate, column in zip(index.candidates.values(), numbers.run.tolist(), strict=True):
         weight = sum(take.fixed_bytes + take.per_slot_bytes for take in candidate.takes)
-        running[candidate.key].append((weight, number[run(index, candidate.id)]))
+        running[candidate.key].append((weight, column))
+    serving: dict[str, list[tuple[int, str]]] = {need: [] for need in index.by_need}
+    for column, (offer, candidate) in enumerate(zip(index.offers, numbers.candidate.tolist(), strict=True)):
+        serving[offer.need].append((column, numbers.keys[numbers.key[candidate]]))
     return Structure(
-        serving={
-            need: tuple((number[serve(offer)], index.candidates[offer.candidate].key) for offer in offers)
-            for need, offers in index.by_need.items()
-        },
+        serving={need: tuple(own) for need, own in serving.items()},
         running={key: tuple(column for _, column in sorted(found)) for key, found in running.items()},
-        levels=tuple(
-            (place, tuple((number[name], units) for name, units in named))
-            for place, named in levels_in(programme, index)
-        ),
+        levels=tuple((place, tuple(levels)) for place, levels in levels_in(programme, index)),
         need_rows={need: rows[need_row(need)] for need in index.by_need},
         key_rows={key: rows[key_row(key)] for key in running if key_row(key) in rows},
         single=tuple(need for need in index.by_need if need not in index.members),
