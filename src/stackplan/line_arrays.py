@@ -75,6 +75,6 @@ class LineArrays:
         if file.vocabulary:
             fixed += np.array(file.vocabulary, dtype=np.int64)
         budgets = np.array([budget(pool) for pool in self.pools], dtype=np.int64)
-        over = (fixed + self.per_slot > budgets).any(axis=1)
+        over: NDArray[np.bool_] = np.any(fixed + self.per_slot > budgets, axis=1)
         most = int(over.argmax()) if over.any() else len(over)
         return Points(contexts[:most], self.pools, fixed[:most], self.per_slot[:most], self.weights[:most] + held)

@@ -100,7 +100,7 @@ def amounts_of(taken: Sequence[Taken], terms: Terms) -> tuple[Integers, Integers
     for row, one in enumerate(taken):
         for pool, *own in one.pools:
             amounts[:, row, terms.pools[pool]] = own
-    return _amounts(*amounts, terms)
+    return _amounts(amounts, terms)
 
 
 def amounts_at(points: Points, terms: Terms) -> tuple[Integers, Integers, Integers, Integers]:
@@ -108,12 +108,11 @@ def amounts_at(points: Points, terms: Terms) -> tuple[Integers, Integers, Intege
     pools = [terms.pools[pool] for pool in points.pools]
     amounts = np.zeros((3, len(points), len(terms.pools)), dtype=np.int64)
     amounts[0][:, pools], amounts[1][:, pools], amounts[2][:, pools] = points.fixed, points.per_slot, points.weights
-    return _amounts(*amounts, terms)
+    return _amounts(amounts, terms)
 
 
-def _amounts(
-    fixed: Integers, per_slot: Integers, weights: Integers, terms: Terms
-) -> tuple[Integers, Integers, Integers, Integers]:
+def _amounts(amounts: Integers, terms: Terms) -> tuple[Integers, Integers, Integers, Integers]:
+    fixed, per_slot, weights = amounts[0], amounts[1], amounts[2]
     if terms.mapped < 0:
         none = np.zeros(len(fixed), dtype=np.int64)
         return fixed, per_slot, none, none
@@ -162,11 +161,12 @@ class Offered:
         return gains
 
     def _running(self, rows: Rows) -> Floats:
+        cost: Floats = np.zeros(len(rows))
         if self.tier == "hot":
-            return np.maximum(0.0, _weighed(rows.fixed, self._hot) - self._loose)
-        if self.tier == "warm" and self._terms.mapped >= 0:
-            return np.maximum(0.0, rows.kept * self._kept[self._terms.mapped] - self._loose)
-        return np.zeros(len(rows))
+            cost = _weighed(rows.fixed, self._hot) - self._loose
+        elif self.tier == "warm" and self._terms.mapped >= 0:
+            cost = rows.kept * self._kept[self._terms.mapped] - self._loose
+        return np.maximum(0.0, cost, out=cost)
 
     def _fit(self, rows: Rows, parts: Floats, together: Floats) -> None:
         """Lower ``together`` where not all who would gain have their slots beside the weights: a knapsack of slots."""

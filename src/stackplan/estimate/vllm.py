@@ -115,8 +115,8 @@ def answer(question: Question) -> Estimate | Unestimable:
         return shape_unknown()
     gpus = gpus_of(question)
     serving = question.serving
-    if found := place_obstacle(question.placement if gpus else Placement()):
-        return found
+    if obstacle := place_obstacle(question.placement if gpus else Placement()):
+        return obstacle
     if serving.kv_type_k != serving.kv_type_v or serving.kv_type_k not in _KV_ELEMENT_BYTES:
         return Unestimable("vllm-kv-type", f"vLLM's cache is one of {', '.join(_KV_ELEMENT_BYTES)}")
     lines = [OverheadLine(HOST, "vLLM processes", HOST_BYTES, Basis.ASSUMED)]
