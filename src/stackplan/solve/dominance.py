@@ -11,7 +11,7 @@ other instance in use serves at least one of these needs, and the candidate in q
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,8 +20,11 @@ from numpy.typing import NDArray
 from stackplan.problem import Candidate, Problem
 
 _ABSENT = -(2**62)  # below every value: what is not offered
+_MANY = 2**62  # more slots than anything has
+_BLOCK = 256  # candidates compared with all others at once
 
 Integers = NDArray[np.int64]
+Truths = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +41,23 @@ class _Rated:
     lineages: Integers
     files: Integers
 
-    def dominates(self, ones: Integers, other: int) -> NDArray[np.bool_]:
-        """Which of ``ones`` offer every need of ``other`` as much, for no more slots and bytes."""
-        asked = self.values[other] > _ABSENT
-        worth = (self.values[np.ix_(ones, asked)] >= self.values[other, asked]).all(axis=1)
-        fewer = (self.slots[np.ix_(ones, asked)] <= self.slots[other, asked]).all(axis=1)
-        found: NDArray[np.bool_] = worth & fewer & (self.takes[ones] <= self.takes[other]).all(axis=1)
+    def dominating(self, ones: Integers, others: Integers) -> Truths:
+        """Which of ``ones`` offer every need of each of ``others`` as much, for no more slots and bytes."""
+        found = np.ones((len(ones), len(others)), dtype=bool)
+        for values, slots in zip(self.values.T, self.slots.T, strict=True):
+            most = np.where(values[others] > _ABSENT, slots[others], _MANY)
+            found &= (values[ones, None] >= values[others]) & (slots[ones, None] <= most)
+        for takes in self.takes.T:
+            found &= takes[ones, None] <= takes[others]
         return found
 
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
     margin: int
-    guarded: NDArray[np.bool_]  # by need
-    reach: NDArray[np.bool_]  # needs by key
-    sharing: NDArray[np.bool_]  # candidates that use a file of several keys
+    guarded: Truths  # by need
+    reach: Truths  # needs by key
+    sharing: Truths  # candidates that use a file of several keys
 
 
 def undominated(problem: Problem) -> Problem:
@@ -63,7 +68,9 @@ def undominated(problem: Problem) -> Problem:
     for number in _ordered(rated):
         own = rated.candidates[number]
         groups[own.tier, own.swap_group].append(number)
-    kept = {number for group in groups.values() for number in _survivors(rated, rules, _within_keys(rated, group))}
+    kept = {
+        number for group in groups.values() for number in _survivors(rated, rules, _within_keys(rated, np.array(group)))
+    }
     names = {rated.candidates[number].id for number in kept}
     return replace(
         problem,
@@ -137,44 +144,51 @@ def _ordered(rated: _Rated) -> list[int]:
     return sorted(range(len(rated.candidates)), key=lambda n: (rated.weight[n], -worth[n], rated.candidates[n].id))
 
 
-def _within_keys(rated: _Rated, group: list[int]) -> list[int]:
-    """Those of a group that no other of the same key and files dominates, in its order."""
-    rivals: dict[tuple[int, int], list[int]] = defaultdict(list)
-    kept: list[int] = []
-    for one in group:
-        own = rivals[int(rated.keys[one]), int(rated.files[one])]
-        if not own or not rated.dominates(np.array(own), one).any():
-            own.append(one)
-            kept.append(one)
-    return kept
+def _within_keys(rated: _Rated, group: Integers) -> Integers:
+    """Those of a group that no other of the same key and files dominates, in its order: who is before goes first."""
+    lost = np.zeros(len(group), dtype=bool)
+    for block in _blocks(group):
+        others = group[block]
+        same = rated.keys[group, None] == rated.keys[others]
+        same &= rated.files[group, None] == rated.files[others]
+        same &= np.arange(len(group))[:, None] < np.arange(len(group))[block]
+        lost[block] = (same & rated.dominating(group, others)).any(axis=0)
+    return group[~lost]
 
 
-def _survivors(rated: _Rated, rules: _Rules, group: list[int]) -> list[int]:
+def _survivors(rated: _Rated, rules: _Rules, group: Integers) -> list[int]:
     """Those left after comparing keys: a candidate goes when enough keys dominate it that one must be free."""
-    kept: list[int] = []
-    for one in group:
-        beating = _beating(rated, rules, np.array(kept, dtype=np.int64), one)
-        keys = np.unique(rated.keys[beating])
-        if not _one_is_free(rules.reach[keys]):
-            kept.append(one)
-    return kept
+    kept = np.zeros(len(group), dtype=bool)
+    for block in _blocks(group):
+        beating = _beating(rated, rules, group, group[block])
+        for place, column in enumerate(beating.T, block.start):
+            others = group[kept & column]
+            kept[place] = not len(others) or not _one_is_free(rules.reach[np.unique(rated.keys[others])])
+    return [int(one) for one in group[kept]]
 
 
-def _one_is_free(reach: NDArray[np.bool_]) -> bool:
+def _blocks(group: Integers) -> Iterator[slice]:
+    return (slice(begin, begin + _BLOCK) for begin in range(0, len(group), _BLOCK))
+
+
+def _one_is_free(reach: Truths) -> bool:
     """Whether some of the keys are as many as the needs that they could serve."""
-    return any(reach[:count].any(axis=0).sum() <= count for count in range(1, len(reach) + 1))
+    reached = np.logical_or.accumulate(reach, axis=0).sum(axis=1)
+    return bool((reached <= np.arange(1, len(reach) + 1)).any())
 
 
-def _beating(rated: _Rated, rules: _Rules, others: Integers, one: int) -> Integers:
+def _beating(rated: _Rated, rules: _Rules, ones: Integers, others: Integers) -> Truths:
     """Dominance between keys: strict in value or memory, no larger on disk, and safe for diversity rules."""
-    if rules.sharing[one]:
-        return others[:0]
-    others = others[(rated.keys[others] != rated.keys[one]) & (rated.disk_bytes[others] <= rated.disk_bytes[one])]
-    others = others[rated.dominates(others, one)]
-    asked = rated.values[one] > _ABSENT
-    guarded = asked & rules.guarded
-    margins = rated.values[np.ix_(others, guarded)] >= rated.values[one, guarded] + rules.margin
-    safe = (rated.lineages[others] == rated.lineages[one]) | margins.all(axis=1)
-    more = (rated.values[np.ix_(others, asked)] > rated.values[one, asked]).any(axis=1)
-    beating: Integers = others[safe & ((rated.weight[others] < rated.weight[one]) | more)]
-    return beating
+    found = rated.dominating(ones, others) & ~rules.sharing[others]
+    found &= rated.keys[ones, None] != rated.keys[others]
+    found &= rated.disk_bytes[ones, None] <= rated.disk_bytes[others]
+    safe = rated.lineages[ones, None] == rated.lineages[others]
+    more = rated.weight[ones, None] < rated.weight[others]
+    apart = np.ones_like(safe)
+    for values, guarded in zip(rated.values.T, rules.guarded.tolist(), strict=True):
+        asked = values[others] > _ABSENT
+        more |= (values[ones, None] > values[others]) & asked
+        if guarded:
+            apart &= values[ones, None] >= np.where(asked, values[others] + rules.margin, _ABSENT)
+    found &= (safe | apart) & more
+    return found

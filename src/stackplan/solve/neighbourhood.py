@@ -13,7 +13,7 @@ from random import Random
 from stackplan.problem import Candidate, Problem
 from stackplan.solve.layout import NOBODY, Layout, layout_of
 from stackplan.solve.packing import Fresh, Packing, fresh
-from stackplan.solve.pricing import PriceList, Turn
+from stackplan.solve.pricing import PriceList
 from stackplan.solve.search import start_assignment
 
 _SHARES = (0.0, 0.3, 0.6, 1.0, 1.5)  # of prices
@@ -187,10 +187,9 @@ def _rankings(layout: Layout, found: PriceList) -> list[list[list[Fresh]]]:
 
 def _offers(layout: Layout, found: PriceList, need: int, kept: Sequence[int]) -> list[tuple[float, Fresh]]:
     """Candidates of a need with what they cost."""
-    name, slots, turns = layout.needs[need], layout.slots[need], dict[tuple[str, str, str, str], Turn]()
+    name, slots = layout.needs[need], layout.slots[need]
     return [
-        (min(_DEAR, _cost(found, layout.candidates[own], name, slots[own], turns)), fresh(layout, need, own))
-        for own in kept
+        (min(_DEAR, _cost(found, layout.candidates[own], name, slots[own])), fresh(layout, need, own)) for own in kept
     ]
 
 
@@ -216,19 +215,15 @@ def _undominated(layout: Layout) -> list[list[int]]:
     return found
 
 
-def _cost(
-    found: PriceList, candidate: Candidate, need: str, slots: int, turns: dict[tuple[str, str, str, str], Turn]
-) -> float:
-    """What the memory of a candidate costs that serves one need alone; ``turns`` are those told before."""
+def _cost(found: PriceList, candidate: Candidate, need: str, slots: int) -> float:
+    """What the memory of a candidate costs that serves one need alone."""
     cost, tier = 0.0, candidate.tier
     for take in candidate.takes:
         pool, unit = take.pool, found.units[take.pool]
         if tier == "hot":
             cost += (found.memory[pool] + found.hot_beside_cold[pool]) * take.at(slots) / unit
         else:
-            place = (tier, candidate.swap_group, pool, candidate.key)
-            if place not in turns:
-                turns[place] = found.turn_of(tier, candidate.swap_group, pool, need, candidate.key)
             kept = take.kept_bytes / unit if tier == "warm" else 0.0
-            cost += found.memory[pool] * kept + turns[place].cost(take.at(slots) // unit)
+            turn = found.turn_cost(tier, candidate.swap_group, pool, need, candidate.key, take.at(slots) // unit)
+            cost += found.memory[pool] * kept + turn
     return cost

@@ -31,6 +31,7 @@ from stackplan.solve.rows import Named, Programme
 from stackplan.solve.simplex import Ended, Relaxation
 from stackplan.solve.turns import cold_place, levels_of, warm_place
 
+_Asked = tuple[str, str, str, str, str]  # tier, swap group, pool, need, and for a merged need the key
 Steps = tuple[tuple[int, ...], tuple[float, ...]]  # levels in units, and what reaching so many of them costs
 
 
@@ -74,6 +75,9 @@ class PriceList:
     only: Mapping[str, str] = field(default_factory=dict)
     below: Mapping[str, int] = field(default_factory=dict)
     ended: Ended = field(default_factory=lambda: ({}, {}))
+    _turns: dict[tuple[str, str, str, str, str], Turn] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
 
     @property
     def value_bound(self) -> float:
@@ -103,6 +107,13 @@ class PriceList:
 
     def turn_of(self, tier: str, group: str, pool: str, need: str, key: str) -> Turn:
         """What turns in a place cost a need, whatever their size."""
+        asked = (tier, group, pool, need, key if need in self.merged else "")
+        turn = self._turns.get(asked)
+        if turn is None:
+            turn = self._turns[asked] = self._told_turn(*asked)
+        return turn
+
+    def _told_turn(self, tier: str, group: str, pool: str, need: str, key: str) -> Turn:
         place = cold_place(pool) if tier == "cold" else warm_place(group, pool)
         most = self.below.get(place, math.inf)
         if place not in self.places:  # its prices over needs may add up to the pool's

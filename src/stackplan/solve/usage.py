@@ -3,23 +3,53 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from stackplan.problem import Candidate, Offer, Problem, Usage
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)  # no slots: what nobody asks for is never looked up
 class Facts:
     """A problem with the look-ups that judging assignments needs."""
 
     problem: Problem
-    candidates: Mapping[str, Candidate]
-    slots: Mapping[tuple[str, str], int]
-    values: Mapping[tuple[str, str], int]
-    by_candidate: tuple[tuple[str, tuple[Offer, ...]], ...]
-    required: frozenset[str]
-    named: Mapping[str, tuple[str, ...]]
-    """Candidates offered to each need."""
+
+    @cached_property
+    def candidates(self) -> Mapping[str, Candidate]:
+        """Candidates by name."""
+        return {candidate.id: candidate for candidate in self.problem.candidates}
+
+    @cached_property
+    def slots(self) -> Mapping[tuple[str, str], int]:
+        """Slots by need and candidate."""
+        return {(offer.need, offer.candidate): offer.slots for offer in self.problem.offers}
+
+    @cached_property
+    def values(self) -> Mapping[tuple[str, str], int]:
+        """Values by need and candidate."""
+        return {(offer.need, offer.candidate): offer.value for offer in self.problem.offers}
+
+    @cached_property
+    def required(self) -> frozenset[str]:
+        """Needs that must be served."""
+        return frozenset(need.id for need in self.problem.needs if need.required)
+
+    @cached_property
+    def named(self) -> Mapping[str, tuple[str, ...]]:
+        """Candidates offered to each need."""
+        named: dict[str, list[str]] = {need.id: [] for need in self.problem.needs}
+        for offer in self.problem.offers:
+            named[offer.need].append(offer.candidate)
+        return {need: tuple(names) for need, names in named.items()}
+
+    @cached_property
+    def by_candidate(self) -> tuple[tuple[str, tuple[Offer, ...]], ...]:
+        """Candidates with their offers, those of most value together first."""
+        offers: dict[str, list[Offer]] = defaultdict(list)
+        for offer in self.problem.offers:
+            offers[offer.candidate].append(offer)
+        ordered = sorted(offers.items(), key=lambda pair: (-sum(offer.value for offer in pair[1]), pair[0]))
+        return tuple((name, tuple(own)) for name, own in ordered)
 
     @property
     def needs(self) -> Iterable[str]:
@@ -54,32 +84,7 @@ def facts_of(problem: Problem) -> Facts:
 
 @lru_cache(maxsize=8)
 def _facts(key: _ById) -> Facts:
-    problem = key.problem
-    return Facts(
-        problem,
-        {candidate.id: candidate for candidate in problem.candidates},
-        {(offer.need, offer.candidate): offer.slots for offer in problem.offers},
-        {(offer.need, offer.candidate): offer.value for offer in problem.offers},
-        _by_worth(problem),
-        frozenset(need.id for need in problem.needs if need.required),
-        _named(problem),
-    )
-
-
-def _named(problem: Problem) -> dict[str, tuple[str, ...]]:
-    named: dict[str, list[str]] = {need.id: [] for need in problem.needs}
-    for offer in problem.offers:
-        named[offer.need].append(offer.candidate)
-    return {need: tuple(names) for need, names in named.items()}
-
-
-def _by_worth(problem: Problem) -> tuple[tuple[str, tuple[Offer, ...]], ...]:
-    """Candidates with their offers, those of most value together first."""
-    offers: dict[str, list[Offer]] = defaultdict(list)
-    for offer in problem.offers:
-        offers[offer.candidate].append(offer)
-    ordered = sorted(offers.items(), key=lambda pair: (-sum(offer.value for offer in pair[1]), pair[0]))
-    return tuple((name, tuple(own)) for name, own in ordered)
+    return Facts(key.problem)
 
 
 def usage(problem: Problem, assignment: Mapping[str, str]) -> Usage:
