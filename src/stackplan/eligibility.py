@@ -1,5 +1,7 @@
 """Which models may serve a need at all, and why the others may not: a `Refusal` is a value, never a log line."""
 
+from collections.abc import Iterator
+from itertools import chain
 from typing import NamedTuple
 
 from stackplan.catalog import Artifact, Engine, Model
@@ -27,37 +29,39 @@ class Refusal(NamedTuple):
 
 def model_obstacle(need: RoleNeed, model: Model, policy: Policy) -> Refusal | None:
     """Why ``model`` may not serve ``need``; None when it may."""
-    for reason, stands, detail in _checks(need, model, policy):
-        if stands:
-            return Refusal(need.id, model.id, reason, detail=detail)
+    for reason, detail in chain(_forbidden(need, model, policy), _unable(need, model)):
+        return Refusal(need.id, model.id, reason, detail=detail)
     return None
 
 
-def _checks(need: RoleNeed, model: Model, policy: Policy) -> tuple[tuple[str, bool, str], ...]:
-    role, kind = need.role, model.architecture_class if need.architecture_classes else ""
-    forbidden = {*need.forbid, *policy.forbid}
-    unread = model.licence.commercial is not True
-    missing = [wanted for wanted in role.inputs if wanted not in model.inputs]
-    return (
-        ("another-pinned", need.model is not None and model.id != need.model, need.model or ""),
-        ("unsuited", need.model is None and not set(role.suits) & set(model.suits), ""),
-        ("forbidden", bool(forbidden & {model.id, model.family, model.lineage}), ""),
-        ("licence", policy.commercial and unread, model.licence.name),
-        ("inputs", bool(missing), ", ".join(missing)),
-        ("thinking", role.thinking == "never" and model.thinking == "always", ""),
-        (
-            "architecture-class",
-            bool(need.architecture_classes) and kind not in need.architecture_classes,
-            f"{kind}, not {' or '.join(need.architecture_classes)}",
-        ),
-        (
-            "context-trained",
-            model.context_tokens < need.context_floor_tokens,
-            f"{model.context_tokens} < {need.context_floor_tokens} tokens",
-        ),
-        ("too-many-parameters", need.max_parameters is not None and model.parameters > need.max_parameters, ""),
-        ("too-few-parameters", need.min_parameters is not None and model.parameters < need.min_parameters, ""),
-    )
+def _forbidden(need: RoleNeed, model: Model, policy: Policy) -> Iterator[tuple[str, str]]:
+    """What was not asked for: most models are refused for the first reasons, so that no other is looked for."""
+    role = need.role
+    if need.model is not None and model.id != need.model:
+        yield "another-pinned", need.model
+    if need.model is None and not any(kind in model.suits for kind in role.suits):
+        yield "unsuited", ""
+    if any(name in {model.id, model.family, model.lineage} for name in (*need.forbid, *policy.forbid)):
+        yield "forbidden", ""
+    if policy.commercial and model.licence.commercial is not True:
+        yield "licence", model.licence.name
+
+
+def _unable(need: RoleNeed, model: Model) -> Iterator[tuple[str, str]]:
+    """What the model cannot do."""
+    role = need.role
+    if missing := [wanted for wanted in role.inputs if wanted not in model.inputs]:
+        yield "inputs", ", ".join(missing)
+    if role.thinking == "never" and model.thinking == "always":
+        yield "thinking", ""
+    if need.architecture_classes and (kind := model.architecture_class) not in need.architecture_classes:
+        yield "architecture-class", f"{kind}, not {' or '.join(need.architecture_classes)}"
+    if model.context_tokens < need.context_floor_tokens:
+        yield "context-trained", f"{model.context_tokens} < {need.context_floor_tokens} tokens"
+    if need.max_parameters is not None and model.parameters > need.max_parameters:
+        yield "too-many-parameters", ""
+    if need.min_parameters is not None and model.parameters < need.min_parameters:
+        yield "too-few-parameters", ""
 
 
 def artifact_obstacle(need: RoleNeed, artifact: Artifact) -> Refusal | None:

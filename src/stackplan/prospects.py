@@ -58,6 +58,9 @@ class Prospect:
     least_weight_bytes: int
 
 
+Ceiling = tuple[float, float]  # tokens per second at most, and what proposed tokens could multiply them by
+
+
 @dataclass(frozen=True, slots=True)
 class Prospector:
     """Tells where models could run on a host, and what they could be worth there at best."""
@@ -81,33 +84,38 @@ class Prospector:
         pinned = {need.quantisation for need in served.needs if need.quantisation}
         files = best_files(served.artifacts, pinned, lambda file: self.rating.kept(served.model, file, "f16"))
         whole = self._reached(served, whole_placements(self.host, self.policy), obstacles)
-        found = self._prospects(served, whole, files, self.policy.kv_types)
+        ceilings = [self._ceiling(served, place, files) for place in (*whole, *partial)]
+        found = self._prospects(served, whole, files, self.policy.kv_types, ceilings)
         if partial:
             spacing = EXPERT_SPACING if any(place.cpu_expert_layers for place in partial) else LAYER_SPACING
             cut, thrifty = spaced(files, pinned, spacing), _thriftiest(served, self.policy)
-            found += self._prospects(served, partial, cut, thrifty)
+            found += self._prospects(served, partial, cut, thrifty, ceilings[len(whole) :])
         return found, obstacles
 
     def _prospects(
-        self, served: Served, places: Sequence[Placement], files: tuple[Artifact, ...], kv_types: tuple[str, ...]
+        self,
+        served: Served,
+        places: Sequence[Placement],
+        files: tuple[Artifact, ...],
+        kv_types: tuple[str, ...],
+        ceilings: Sequence[Ceiling],
     ) -> list[Prospect]:
         kept = max((self.rating.kept(served.model, file, "f16") for file in files), default=0.0)
         least = {onto_cards: _least_weight_bytes(files, onto_cards=onto_cards) for onto_cards in (False, True)}
-        best = (tuple(self._best(served, place, files, kept)) for place in places)
         return [
-            Prospect(served, place, files, kv_types, own, least[bool(place.devices)])
-            for place, own in zip(places, best, strict=True)
+            Prospect(served, place, files, kv_types, tuple(self._best(served, kept, own)), least[bool(place.devices)])
+            for place, own in zip(places, ceilings, strict=False)
         ]
 
-    def _best(
-        self, served: Served, place: Placement, files: tuple[Artifact, ...], kept: float
-    ) -> Iterator[tuple[int, float]]:
-        model, speed, speedup = served.model, inf, 1.0
-        if served.mode == "chat":
-            speed = self.assess.ceiling(model, files, place)
-            speedup = self.proposers.most_speedup(model, served.engine, place)
+    def _ceiling(self, served: Served, place: Placement, files: tuple[Artifact, ...]) -> Ceiling:
+        if served.mode != "chat":
+            return inf, 1.0
+        speed = self.assess.ceiling(served.model, files, place)
+        return speed, self.proposers.most_speedup(served.model, served.engine, place)
+
+    def _best(self, served: Served, kept: float, ceiling: Ceiling) -> Iterator[tuple[int, float]]:
         for need in served.needs:
-            most = self.rating.most(need, model, kept, speed, speedup)
+            most = self.rating.most(need, served.model, kept, *ceiling)
             if most is not None:
                 yield self.positions[need.id], most
 
