@@ -4,7 +4,7 @@ Remembers what many configurations share: buffers and caches depend on the shape
 not on the context. Everything asked twice is answered once.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Protocol
@@ -19,8 +19,8 @@ from stackplan.estimate.question import DraftWeights
 from stackplan.estimate.speed import ceiling, decode, quantisation_factor
 from stackplan.estimate.speed_model import SpeedModel
 from stackplan.estimate.speed_rates import HostRates, host_rates
-from stackplan.estimate.speed_traffic import Workload, lightest, workload
-from stackplan.estimate.weight_places import weights_by_place
+from stackplan.estimate.speed_traffic import Workload, workload
+from stackplan.estimate.weight_places import lightest, weights_by_place
 from stackplan.hardware import Device, Host
 from stackplan.serving import HOST, Demand, Estimate, Placement, SpeedEstimate, Unestimable
 from stackplan.taken import PoolTaken, Taken
@@ -31,6 +31,16 @@ KV_DEPTH_TOKENS = 4096
 
 MeasuredSpeed = Callable[[Configuration, SpeedEstimate | None, Callable[[int], SpeedEstimate]], SpeedEstimate | None]
 """What is known better than by deriving: a configuration, its derived speed, and the derived speed at any depth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """What no file of several goes below: bytes of each block, of the head and beside, and the factor of its speed."""
+
+    architecture: Architecture
+    weights: WeightTable
+    work: Workload
+    factor: float
 
 
 class Assess(Protocol):
@@ -54,8 +64,14 @@ class Assess(Protocol):
     def speed(self, configuration: Configuration) -> SpeedEstimate | None:
         """Tokens per second of one stream, nothing ahead of it; None where that means nothing or nobody knows."""
 
-    def ceiling(self, model: Model, files: Sequence[Artifact], placement: Placement) -> float:
-        """Tokens per second of one stream that none of a model's files exceeds, generating; infinite: nobody knows."""
+    def light(self, model: Model, files: Sequence[Artifact]) -> Light | None:
+        """What none of a model's files goes below; None where nobody knows."""
+
+    def ceiling(self, light: Light, placement: Placement) -> float:
+        """Tokens per second of one stream that none of them exceeds, generating; infinite: nobody knows."""
+
+    def held(self, light: Light, placement: Placement) -> tuple[PoolTaken, ...]:
+        """Bytes of weights that each of them holds at least, by pool, as llama.cpp holds them."""
 
     def work(self, configuration: Configuration) -> Workload:
         """What a token of the configuration touches, where `speed` has an answer."""
@@ -73,7 +89,7 @@ class HostAssessor:
     _workloads: dict[tuple[int, int, str], Workload] = field(default_factory=dict)
     _shapes: dict[int, Workload] = field(default_factory=dict)
     _speeds: dict[tuple[int, int, str, Placement], SpeedEstimate | None] = field(default_factory=dict)
-    _lightest: dict[tuple[str, tuple[str, ...]], tuple[Workload, float] | None] = field(default_factory=dict)
+    _lights: dict[tuple[str, tuple[str, ...]], Light | None] = field(default_factory=dict)
     _alive: list[object] = field(default_factory=list)  # so that identities, which are quicker than hashes, stay theirs
 
     @classmethod
@@ -113,12 +129,21 @@ class HostAssessor:
         if shape is None or file.weights is None:
             return ()
         eyes = file.projector_bytes if configuration.vision else 0
-        held: dict[str, int] = {}
         head = configuration.ahead is not None and configuration.ahead.draft is None
-        for place, size in weights_by_place(shape, file.weights, configuration.placement, eyes, prediction=head):
+        held = weights_by_place(shape, file.weights, configuration.placement, eyes, prediction=head)
+        return tuple([size for _, size in self._pooled(held)])
+
+    def held(self, light: Light, placement: Placement) -> tuple[PoolTaken, ...]:
+        """Weights and nothing else: `takes` is more."""
+        pooled = self._pooled(weights_by_place(light.architecture, light.weights, placement))
+        return tuple([PoolTaken(pool, size, 0, size) for pool, size in pooled])
+
+    def _pooled(self, places: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+        held: dict[str, int] = {}
+        for place, size in places:
             pool = self._pools[place]
             held[pool] = held.get(pool, 0) + size
-        return tuple(size for _, size in sorted(held.items()))
+        return sorted(held.items())
 
     def vocabulary(self, configuration: Configuration) -> tuple[int, ...]:
         """The file's vocabulary in host memory; empty where it takes nothing, or nobody knows."""
@@ -157,22 +182,26 @@ class HostAssessor:
             speed = self.measured(configuration, speed, lambda depth: self._decode(configuration, depth))
         return _reading(speed) if speed and configuration.mode in WHOLE_TEXT_MODES else speed
 
-    def ceiling(self, model: Model, files: Sequence[Artifact], placement: Placement) -> float:
-        """What reading the lightest weights alone allows; nothing is known of what may have been measured."""
+    def light(self, model: Model, files: Sequence[Artifact]) -> Light | None:
+        """Worked out once for the same files."""
         key = (model.id, tuple([file.id for file in files]))
-        if key not in self._lightest:
-            self._lightest[key] = None if self.measured is not None else self._light(model, files)
-        light = self._lightest[key]
-        return ceiling(self.model, self.rates, *light, placement) if light is not None else inf
+        if key not in self._lights:
+            self._lights[key] = self._light(model, files)
+        return self._lights[key]
 
-    def _light(self, model: Model, files: Sequence[Artifact]) -> tuple[Workload, float] | None:
-        """A workload that no file goes below in any block, and the least factor of their quantisations."""
-        shape, tables = model.architecture, [_nearest_weights(model, file) for file in files]
-        known = [table for table in tables if table is not None]
-        if shape is None or not known or len(known) < len(tables):
+    def _light(self, model: Model, files: Sequence[Artifact]) -> Light | None:
+        shape, tables = model.architecture, [file.weights for file in files if file.weights is not None]
+        if shape is None or not tables or len(tables) < len(files):
             return None
-        factors = (quantisation_factor(self.model, file.quantisation) for file in files)
-        return self._prepared(shape, lightest(known)), min(factors)
+        least = lightest(tables)
+        factor = min(quantisation_factor(self.model, file.quantisation) for file in files)
+        return Light(shape, least, self._prepared(shape, least), factor)
+
+    def ceiling(self, light: Light, placement: Placement) -> float:
+        """What reading the lightest weights alone allows; nothing is known of what may have been measured."""
+        if self.measured is not None:
+            return inf
+        return ceiling(self.model, self.rates, light.work, light.factor, placement)
 
     def _prepared(self, shape: Architecture, weights: WeightTable, quantisation: str = "") -> Workload:
         self._alive += [shape, weights]

@@ -75,8 +75,8 @@ class BaseFinder:
         return tuple(found)
 
     def is_hopeless(self, prospect: Prospect) -> bool:
-        """Whether the weights of every file alone exceed all that the placement may draw on."""
-        return prospect.least_weight_bytes > self._rater.room(prospect.placement)
+        """Whether the weights of every file alone exceed a pool that they are in."""
+        return any(pool.fixed_bytes > self._rater.budget(pool.pool) for pool in prospect.least.pools)
 
     def lots(self, prospect: Prospect) -> tuple[Lot, ...]:
         """The files of a prospect that may fit its place and are worth something to somebody; worked out once."""

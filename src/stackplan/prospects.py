@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
-from stackplan.assess import Assess
+from stackplan.assess import Assess, Light
+from stackplan.bare import SEPARABLE_ENGINES
 from stackplan.catalog import Artifact, Model
 from stackplan.dominated import EXPERT_SPACING, LAYER_SPACING, best_files, spaced
 from stackplan.estimate.engines import place_obstacle
@@ -21,6 +22,7 @@ from stackplan.proposers import Proposers
 from stackplan.rating import Rating
 from stackplan.serving import Placement, Serving, Unestimable
 from stackplan.stack import Policy
+from stackplan.taken import PoolTaken, Taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,8 @@ class Served:
 class Prospect:
     """A model in one engine at one placement: the ``files`` and cache types that it could have there.
 
-    ``best`` are points that no way to run it there exceeds, by place of the need in the request; ``least_weight_bytes``
-    what any of the files holds in all that the placement draws on, 0 where nobody knows.
+    ``best`` are points that no way to run it there exceeds, by place of the need in the request; ``least`` are weights
+    that each way holds at least.
     """
 
     served: Served
@@ -55,7 +57,12 @@ class Prospect:
     files: tuple[Artifact, ...]
     kv_types: tuple[str, ...]
     best: tuple[tuple[int, float], ...]
-    least_weight_bytes: int
+    least: Taken
+
+    @property
+    def least_weight_bytes(self) -> int:
+        """The same in all pools together; 0 where nobody knows."""
+        return sum(pool.fixed_bytes for pool in self.least.pools)
 
 
 Ceiling = tuple[float, float]  # tokens per second at most, and what proposed tokens could multiply them by
@@ -84,12 +91,12 @@ class Prospector:
         pinned = {need.quantisation for need in served.needs if need.quantisation}
         files = best_files(served.artifacts, pinned, lambda file: self.rating.kept(served.model, file, "f16"))
         whole = self._reached(served, whole_placements(self.host, self.policy), obstacles)
-        ceilings = [self._ceiling(served, place, files) for place in (*whole, *partial)]
-        found = self._prospects(served, whole, files, self.policy.kv_types, ceilings)
+        light = self.assess.light(served.model, files)
+        found = self._prospects(served, whole, files, self.policy.kv_types, light)
         if partial:
             spacing = EXPERT_SPACING if any(place.cpu_expert_layers for place in partial) else LAYER_SPACING
             cut, thrifty = spaced(files, pinned, spacing), _thriftiest(served, self.policy)
-            found += self._prospects(served, partial, cut, thrifty, ceilings[len(whole) :])
+            found += self._prospects(served, partial, cut, thrifty, light)
         return found, obstacles
 
     def _prospects(
@@ -98,20 +105,31 @@ class Prospector:
         places: Sequence[Placement],
         files: tuple[Artifact, ...],
         kv_types: tuple[str, ...],
-        ceilings: Sequence[Ceiling],
+        light: Light | None,
     ) -> list[Prospect]:
         kept = max((self.rating.kept(served.model, file, "f16") for file in files), default=0.0)
-        least = {onto_cards: _least_weight_bytes(files, onto_cards=onto_cards) for onto_cards in (False, True)}
         return [
-            Prospect(served, place, files, kv_types, tuple(self._best(served, kept, own)), least[bool(place.devices)])
-            for place, own in zip(places, ceilings, strict=False)
+            Prospect(
+                served,
+                place,
+                files,
+                kv_types,
+                tuple(self._best(served, kept, self._ceiling(served, place, light))),
+                self._least(served, place, light),
+            )
+            for place in places
         ]
 
-    def _ceiling(self, served: Served, place: Placement, files: tuple[Artifact, ...]) -> Ceiling:
-        if served.mode != "chat":
+    def _ceiling(self, served: Served, place: Placement, light: Light | None) -> Ceiling:
+        if served.mode != "chat" or light is None:
             return inf, 1.0
-        speed = self.assess.ceiling(served.model, files, place)
-        return speed, self.proposers.most_speedup(served.model, served.engine, place)
+        speedup = self.proposers.most_speedup(served.model, served.engine, place)
+        return self.assess.ceiling(light, place), speedup
+
+    def _least(self, served: Served, place: Placement, light: Light | None) -> Taken:
+        if light is None or served.engine not in SEPARABLE_ENGINES:
+            return Taken((PoolTaken(self.host.host_pool.id, 0, 0, 0),))
+        return Taken(self.assess.held(light, place))
 
     def _best(self, served: Served, kept: float, ceiling: Ceiling) -> Iterator[tuple[int, float]]:
         for need in served.needs:
@@ -132,15 +150,6 @@ class Prospector:
                 else:
                     obstacles[told.reason] = told
         return tuple(found)
-
-
-def _least_weight_bytes(files: Sequence[Artifact], *, onto_cards: bool) -> int:
-    """What is not taken counts as not there: input embeddings stay in host memory, heads may be left out."""
-    tables = [file.weights for file in files]
-    known = [table for table in tables if table is not None]
-    if not known or len(known) < len(tables):
-        return 0
-    return min(table.tensor_bytes - table.prediction_bytes - onto_cards * table.input_bytes for table in known)
 
 
 def _thriftiest(served: Served, policy: Policy) -> tuple[str, ...]:

@@ -3,13 +3,12 @@
 from collections.abc import Iterable, Sequence
 
 from stackplan.bases import Base, BaseFinder
-from stackplan.hardware import Host
 from stackplan.needs import RoleNeed
 from stackplan.offered import Sketch, Terms
 from stackplan.options import VALUE_PER_POINT, swap_group
 from stackplan.prospects import Prospect, Served
 from stackplan.serving import Placement
-from stackplan.taken import PoolTaken, Taken, mapped_in
+from stackplan.taken import Taken, mapped_in
 from stackplan.ways import Lot
 
 
@@ -49,8 +48,7 @@ def lot_sketch_of(lot: Lot, finder: BaseFinder, terms: Terms) -> Sketch:
 
 def outlook_of(prospect: Prospect, finder: BaseFinder, terms: Terms) -> Sketch:
     """The sketch of what nobody has looked at closely: no base of the prospect is worth more or takes less."""
-    least = _least(prospect, finder.host)
-    return _sketched(prospect.served, prospect.placement, prospect.best, least, finder, terms)
+    return _sketched(prospect.served, prospect.placement, prospect.best, prospect.least, finder, terms)
 
 
 def _sketched(
@@ -64,12 +62,3 @@ def _sketched(
     asking = [(finder.needs[position], merit) for position, merit in merits]
     values = [(terms.places[n.id], merit * n.priority * VALUE_PER_POINT) for n, merit in asking if n.id in terms.places]
     return Sketch(served.key, served.model.lineage, swap_group(served.engine, placement), values, taken)
-
-
-def _least(prospect: Prospect, host: Host) -> Taken:
-    """The weights in their pool; how they lie over several is not told before it is worked out."""
-    pools = {host.device(device).pool for device in prospect.placement.devices} or {host.host_pool.id}
-    size = prospect.least_weight_bytes
-    if prospect.placement.is_cut or len(pools) > 1:
-        return Taken((PoolTaken(host.host_pool.id, 0, 0, 0),))
-    return Taken((PoolTaken(pools.pop(), size, 0, size),))

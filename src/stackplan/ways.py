@@ -107,13 +107,6 @@ class Rater:
             self._budgets = {pool.id: pool.budget_bytes for pool in self.host.pools}
         return self._budgets[pool]
 
-    def room(self, placement: Placement) -> int:
-        """The bytes of all pools that the weights of a placement may be in."""
-        pools = {self.host.device(device).pool for device in placement.devices}
-        if not placement.devices or placement.is_cut:
-            pools.add(self.host.host_pool.id)
-        return sum(self.budget(pool) for pool in pools)
-
     def _ways(
         self, prospect: Prospect, file: Artifact, needs: list[RoleNeed], contexts: tuple[int, ...]
     ) -> Iterator[Way]:

@@ -152,19 +152,6 @@ def workload(
     )
 
 
-def lightest(tables: Sequence[WeightTable]) -> WeightTable:
-    """What each block and the head take at least in any of several files of a model."""
-    if len(tables) == 1:
-        return tables[0]
-    return replace(
-        tables[0],
-        layer_bytes=tuple(map(min, *(table.layer_bytes for table in tables))),
-        expert_bytes=tuple(map(min, *(table.expert_bytes for table in tables))),
-        output_bytes=min(table.output_bytes + table.tied_output_bytes for table in tables),
-        tied_output_bytes=0,
-    )
-
-
 def _shape(architecture: Architecture, layers: Sequence[Layer]) -> Workload:
     return Workload(
         family=architecture.name,
