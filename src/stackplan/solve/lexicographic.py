@@ -25,7 +25,7 @@ from stackplan.units import MIB
 
 DEFAULT_SECONDS = 60.0
 _MOST_TIED = 500  # offers among which ties are settled by proof; more cost more than the tie is worth
-_TIES = 6  # a tie is worth so much less work than a proof
+_TIES = 2  # a tie is worth so much less work than a proof; with 6 of the quick search ties stayed open (2026-11)
 _TIED_MIB = 8 / MIB
 _WHOLE = 1.0  # values are whole numbers
 _TIED_VALUE = 1.0  # thousandths of a point: what float prices may be off
