@@ -48,8 +48,8 @@ def formulate(index: Indexed, *, partial: bool = False, files: bool = False) -> 
     programme.integer = set(range(len(index.offers)))
     deployed = zip(index.candidates, index.numbers.several.tolist(), strict=True)
     programme.columns += [run_column(candidate) for candidate, several in deployed if several]
+    _need_rows(programme, index, partial)
     if index.offers:
-        _need_rows(programme, index, partial)
         _link_rows(programme, index)
         _key_rows(programme, index)
         _distinct_rows(programme, index)
