@@ -17,7 +17,7 @@ from stackplan.problem import Choice, NoChoice, Problem
 from stackplan.reach import Reach, is_negligible, problem_of, within_reach
 from stackplan.seeds import first_columns, lightest_columns
 from stackplan.solve import solve
-from stackplan.solve.lexicographic import requirement_reward
+from stackplan.solve.lexicographic import known_choice, requirement_reward
 from stackplan.solve.neighbourhood import better_choice, good_choice
 from stackplan.solve.pricing import PriceList, prices
 from stackplan.solve.usage import value
@@ -120,21 +120,27 @@ class _Choice:
 
     def _searched(self, found: PriceList, known: Mapping[str, str]) -> tuple[Choice | NoChoice, Problem]:
         """The best of what is within reach, stage by stage until it is proved or a stage had too little work."""
-        best: Choice | NoChoice = NoChoice(())
-        problem, last, bound = self.empty, self.effort.stages[-1], inf
+        best: Choice | None = None
+        problem, last = self.empty, self.effort.stages[-1]
         for stage in self.effort.stages:
+            if best is not None and _is_far(found, best.value, stage):
+                continue
             reach, known = self._reached(found, known, stage)
-            if stage.only_whole and not reach.is_whole:
+            if best is not None and stage.only_whole and not reach.is_whole:
                 continue
             problem, outside = problem_of(self.empty, reach.columns), reach.ceiling + TOLERANCE
+            bound = found.value_bound + TOLERANCE if best is None else best.bound
+            if not reach.is_whole and _is_far(found, value(problem, known), stage):
+                best = _bounded(known_choice(problem, known), bound)
+                continue
             within = self._solved(problem, stage, known, outside)
             if isinstance(within, NoChoice):
                 return within, problem
             best = _bounded(within, min(bound, max(outside, within.bound)))
             if best.optimal or not (within.optimal or stage.work < last.work):
                 break
-            bound, known = best.bound, best.assignment
-        return best, problem
+            known = best.assignment
+        return best or NoChoice(()), problem
 
     def _solved(
         self, problem: Problem, stage: Stage, known: Mapping[str, str] | None = None, outside: float = -inf
@@ -155,6 +161,11 @@ class _Choice:
 
 def _by_name(columns: Iterable[Column]) -> dict[str, Column]:
     return {column.candidate.id: column for column in columns}
+
+
+def _is_far(found: PriceList, known: int, stage: Stage) -> bool:
+    """Whether the bound is so far above what is known that a search of this stage would hardly meet it."""
+    return found.value_bound - known > stage.near * abs(known)
 
 
 def _bounded(choice: Choice, ceiling: float) -> Choice:

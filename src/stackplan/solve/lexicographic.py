@@ -67,6 +67,11 @@ def solve(
     return _choice(problem, assignment, bound=value(problem, assignment), status="optimal")
 
 
+def known_choice(problem: Problem, assignment: Mapping[str, str]) -> Choice:
+    """An assignment that fits as a choice of which nothing is proved; nothing bounds it but what it is worth."""
+    return _choice(problem, dict(assignment), bound=value(problem, assignment), status="feasible")
+
+
 def write_model(problem: Problem) -> str:
     """The value level as MPS with readable names, for any other solver; it minimises the negated value."""
     index = indexed(problem)
