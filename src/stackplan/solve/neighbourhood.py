@@ -20,7 +20,8 @@ _SHARES = (0.0, 0.3, 0.6, 1.0, 1.5)  # of prices
 _DEPTH = 80  # offers of a need that are tried
 _FAR = 8.0  # how far down the offers what is forced is looked for, on average
 _SKIPPED = 0.08  # of the offers, by chance
-_STARTS, _STEPS = 4, 400  # walks from nothing, and the steps of each
+_STARTS, _STEPS = 6, 300  # walks, and the steps of each
+_PLAIN = 2  # of so many starts one is put together from nothing
 _WARMTH = 0.02  # of the value: how much worse what is kept may be at first, on average
 _HARDLY = 0.5  # values are whole numbers: what is as near to the bound is the best there is
 _DEAR = 1e15  # more than anything is worth: an offer that a split forbids
@@ -32,18 +33,32 @@ class _Search:
     ranked: list[list[list[Fresh]]]  # by share of prices and need, candidates, the best first
     ways: dict[int, list[int]]  # candidates by key
     enough: float  # nothing is worth more
+    relaxed: list[tuple[float, int, tuple[int, ...]]]  # shares, candidates, and the needs that they serve so
     chance: Random = field(default_factory=lambda: Random(1))  # noqa: S311  (no secret: the same sequence each time)
 
     def upto(self, count: int) -> int:
         return int(self.chance.random() * count)
 
     def begun(self) -> Iterator[list[int]]:
-        """A few choices put together from nothing."""
-        nothing = [NOBODY] * len(self.layout.needs)
-        for _ in range(_STARTS):
-            begun = self._completed(Packing(self.layout, nothing))
+        """A few choices put together from nothing, and from what the relaxation runs part of."""
+        for number in range(_STARTS):
+            packing = Packing(self.layout, [NOBODY] * len(self.layout.needs))
+            if number % _PLAIN:
+                self._round(packing)
+            begun = self._completed(packing)
             if begun is not None:
                 yield begun
+
+    def _round(self, packing: Packing) -> None:
+        """Run what the relaxation runs part of as far as it fits, by chance: the larger its share the sooner.
+
+        Such an order of chance is a weighted one without replacement (Efraimidis and Spirakis, 2006).
+        """
+        order = sorted((-log(1.0 - self.chance.random()) / share, own, needs) for share, own, needs in self.relaxed)
+        for _, own, needs in order:
+            for need in needs:
+                if packing.chosen[need] == NOBODY and packing.fits(need, own):
+                    packing.add(need, own)
 
     def walk(self, now: list[int], steps: int = _STEPS) -> list[int]:
         """The best choice of a walk from ``now``, which takes what is worse less and less."""
@@ -168,7 +183,19 @@ def better_choice(problem: Problem, found: PriceList, known: Mapping[str, str], 
 
 def _search(problem: Problem, found: PriceList) -> _Search:
     layout = layout_of(problem)
-    return _Search(layout, _rankings(layout, found), _ways(layout), found.value_bound - _HARDLY)
+    enough = found.value_bound - _HARDLY
+    return _Search(layout, _rankings(layout, found), _ways(layout), enough, _relaxed(layout, found))
+
+
+def _relaxed(layout: Layout, found: PriceList) -> list[tuple[float, int, tuple[int, ...]]]:
+    """What the relaxation runs part of, with its largest share and the needs that it serves so."""
+    numbers = {name: number for number, name in enumerate(layout.names)}
+    needs = {name: number for number, name in enumerate(layout.needs)}
+    serving: dict[int, list[tuple[float, int]]] = {}
+    for (need, candidate), share in found.served.items():
+        if candidate in numbers:
+            serving.setdefault(numbers[candidate], []).append((share, needs[need]))
+    return [(max(shares)[0], own, tuple(need for _, need in shares)) for own, shares in serving.items()]
 
 
 def _ways(layout: Layout) -> dict[int, list[int]]:

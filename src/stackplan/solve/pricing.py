@@ -32,6 +32,8 @@ from stackplan.solve.simplex import Ended, Relaxation
 from stackplan.solve.turns import cold_place, levels_of, warm_place
 
 _Asked = tuple[str, str, str, str, str]  # tier, swap group, pool, need, and for a merged need the key
+_SOME = 1e-6  # of a need: less is how a solver says nothing
+
 Steps = tuple[tuple[int, ...], tuple[float, ...]]  # levels in units, and what reaching so many of them costs
 
 
@@ -75,6 +77,8 @@ class PriceList:
     only: Mapping[str, str] = field(default_factory=dict)
     below: Mapping[str, int] = field(default_factory=dict)
     ended: Ended = field(default_factory=lambda: ({}, {}))
+    served: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """By need and candidate the share of the need that the relaxation lets it serve, where any."""
     _turns: dict[tuple[str, str, str, str, str], Turn] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
@@ -159,7 +163,9 @@ def prices(problem: Problem, reward: float, before: PriceList | None = None) -> 
     if found is None:
         return None
     duals = dict(zip(programme.rows, found.prices, strict=True))
-    return replace(listed(index, -found.objective, duals, reward), ended=ended)
+    shares = zip(index.offers, found.values, strict=False)
+    served = {(offer.need, offer.candidate): share for offer, share in shares if share > _SOME}
+    return replace(listed(index, -found.objective, duals, reward), ended=ended, served=served)
 
 
 def priced_programme(problem: Problem, reward: float) -> tuple[Indexed, Programme]:
