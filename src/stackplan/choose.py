@@ -14,7 +14,7 @@ from stackplan.effort import QUICK, Effort, Stage
 from stackplan.market import TOLERANCE, Market
 from stackplan.options import VALUE_PER_POINT, Column, Deployable, empty_problem
 from stackplan.problem import Choice, NoChoice, Problem
-from stackplan.reach import Reach, is_negligible, problem_of, within_reach
+from stackplan.reach import Reach, is_far, is_negligible, problem_of, within_reach
 from stackplan.seeds import first_columns, lightest_columns
 from stackplan.solve import solve
 from stackplan.solve.lexicographic import known_choice, requirement_reward
@@ -121,16 +121,11 @@ class _Choice:
     def _searched(self, found: PriceList, known: Mapping[str, str]) -> tuple[Choice | NoChoice, Problem]:
         """The best of what is within reach, stage by stage until it is proved or a stage had too little work."""
         best: Choice | None = None
-        problem, last = self.empty, self.effort.stages[-1]
+        problem, last, bound = self.empty, self.effort.stages[-1], found.value_bound + TOLERANCE
         for stage in self.effort.stages:
-            if best is not None and _is_far(found, best.value, stage):
-                continue
             reach, known = self._reached(found, known, stage)
-            if best is not None and stage.only_whole and not reach.is_whole:
-                continue
             problem, outside = problem_of(self.empty, reach.columns), reach.ceiling + TOLERANCE
-            bound = found.value_bound + TOLERANCE if best is None else best.bound
-            if not reach.is_whole and _is_far(found, value(problem, known), stage):
+            if not reach.is_whole and is_far(found, value(problem, known), stage):
                 best = _bounded(known_choice(problem, known), bound)
                 continue
             within = self._solved(problem, stage, known, outside)
@@ -139,7 +134,7 @@ class _Choice:
             best = _bounded(within, min(bound, max(outside, within.bound)))
             if best.optimal or not (within.optimal or stage.work < last.work):
                 break
-            known = best.assignment
+            bound, known = best.bound, best.assignment
         return best or NoChoice(()), problem
 
     def _solved(
@@ -161,11 +156,6 @@ class _Choice:
 
 def _by_name(columns: Iterable[Column]) -> dict[str, Column]:
     return {column.candidate.id: column for column in columns}
-
-
-def _is_far(found: PriceList, known: int, stage: Stage) -> bool:
-    """Whether the bound is so far above what is known that a search of this stage would hardly meet it."""
-    return found.value_bound - known > stage.near * abs(known)
 
 
 def _bounded(choice: Choice, ceiling: float) -> Choice:

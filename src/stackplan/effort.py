@@ -8,17 +8,17 @@ from math import inf
 class Stage:
     """One search for the best choice.
 
-    ``work`` bounds branch and bound of one level: pivots of relaxations times their rows. ``columns`` are the options
-    that it may look at, the likeliest of what could matter. ``parts`` is into how many parts the space is split to tell
-    what could. ``only_whole`` leaves the search out where what could matter is more than it may look at.
-    ``steps`` are those of walks from the best choice known. Where the bound is further than ``near`` of the value
-    above that choice, not all is looked for: what is left out would decide, and the time is better spent on walks.
+    ``work`` bounds branch and bound of one level: pivots of relaxations times their rows. It looks at all that could
+    matter where that is no more than ``whole`` options, else at the ``columns`` likeliest. ``parts`` is into how many
+    parts the space is split to tell what could. ``steps`` are those of walks from the best choice known. Where the
+    bound is further than ``near`` of the value above that choice, not all is looked for: what is left out would decide,
+    and the time is better spent on walks.
     """
 
     work: int
     columns: int
+    whole: int
     parts: int = 1
-    only_whole: bool = False
     steps: int = 400
     near: float = inf
 
@@ -33,6 +33,5 @@ class Effort:
 # Some 30 million row-pivots are a second (2026-11, one busy core).
 _SOON = 2_500_000
 # Of 55 bundled plans that were not proved soon, a search moved none whose bound was more than 1.3 % away (2026-11).
-_NEAR = 0.01
-QUICK = Effort((Stage(_SOON, columns=600, near=_NEAR), Stage(_SOON, columns=1_000, only_whole=True, near=_NEAR)))
-THOROUGH = Effort((*QUICK.stages, Stage(1000 * _SOON, columns=20_000, parts=24, steps=8_000)))
+QUICK = Effort((Stage(_SOON, columns=600, whole=3_000, near=0.01),))
+THOROUGH = Effort((*QUICK.stages, Stage(1000 * _SOON, columns=20_000, whole=40_000, parts=24, steps=8_000)))

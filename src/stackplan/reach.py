@@ -13,7 +13,6 @@ from stackplan.solve.usage import value
 
 _REFINED = 5  # rounds in which parts of the space get columns that they miss
 _NEGLIGIBLE = 0.001  # of the bound: further rounds cost more than a slightly wider final circle
-_ALL_OF = 2  # times the options that a stage looks at: if there are no more, it looks at all of them
 _NEARBY, _WIDER = 0.0005, 2  # of the bound: how far is looked at first, and how much further if that is little
 _NOTHING = float("-inf")
 
@@ -43,8 +42,9 @@ def within_reach(
     rewards = found.reward * len(found.required)
     earned = value(problem_of(empty, columns), known) + rewards
     leaves = _leaves(market, columns, empty, found, earned, stage.parts) if stage.parts > 1 else [found]
-    reached, unseen = _reached(market, leaves, earned, _ALL_OF * stage.columns)
-    most = stage.columns if len(reached) > _ALL_OF * stage.columns else len(reached)
+    enough = stage.columns if is_far(found, earned - rewards, stage) else stage.whole
+    reached, unseen = _reached(market, leaves, earned, enough)
+    most = stage.columns if len(reached) > enough else len(reached)
     ceiling = max(unseen, reached[most][0] if len(reached) > most else _NOTHING)
     kept = market.columns(option for _, option in reached[:most])
     return Reach(kept | {name: columns[name] for name in known.values()}, ceiling - rewards)
@@ -71,6 +71,11 @@ def _reached(
             unseen = _NOTHING if floor <= earned else floor
             return sorted(((most, one) for one, most in best.items()), key=lambda pair: (-pair[0], pair[1])), unseen
         floor = max(earned, top - _WIDER * (top - floor))
+
+
+def is_far(found: PriceList, known: float, stage: Stage) -> bool:
+    """Whether the bound is so far above what is known that a search of this stage would hardly meet it."""
+    return found.value_bound - known > stage.near * abs(known)
 
 
 def problem_of(empty: Problem, columns: Mapping[str, Column]) -> Problem:
