@@ -65,7 +65,7 @@ class Proposers:
     rating: Judges
     models: Sequence[Model] = ()
     engines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    _drafts: dict[str, tuple[Draft, ...]] = field(default_factory=dict)
+    _speaking: dict[tuple[str, int, str], tuple[Draft, ...]] = field(default_factory=dict)  # by vocabulary and engine
 
     @classmethod
     def of(cls, host: Host, policy: Policy, assess: Assess, rating: Judges, catalog: Catalog) -> "Proposers":
@@ -148,11 +148,11 @@ class Proposers:
 
     def drafts(self, target: Model, engine: str) -> tuple[Draft, ...]:
         """The drafts that speak the target's vocabulary, each in one file that ``engine`` reads."""
-        if target.id not in self._drafts:
-            fitting = (model for model in self.models if drafts_for(model, target) and self._is_allowed(model))
-            files = ((model, self._file(model, engine)) for model in fitting)
-            self._drafts[target.id] = tuple(Draft(model, file) for model, file in files if file is not None)
-        return self._drafts[target.id]
+        tongue = (target.tokenizer, target.vocabulary_size, engine)
+        if tongue not in self._speaking:
+            files = ((model, self._file(model, engine)) for model in self.models if _speaks(model, target))
+            self._speaking[tongue] = tuple(Draft(model, file) for model, file in files if file is not None)
+        return tuple([draft for draft in self._speaking[tongue] if drafts_for(draft.model, target)])
 
     def _is_allowed(self, model: Model) -> bool:
         free = not self.policy.commercial or model.licence.commercial is True
@@ -161,7 +161,7 @@ class Proposers:
     def _file(self, model: Model, engine: str) -> Artifact | None:
         """The smallest file that keeps enough of the model, or the one that keeps most."""
         files = [file for file in model.artifacts if engine in file.engines and file.weights is not None]
-        if model.architecture is None or not files:
+        if model.architecture is None or not files or not self._is_allowed(model):
             return None
         kept = {file.id: self.rating.kept(model, file, "f16") for file in files}
         least = min(LEAST_KEPT, max(kept.values()))
@@ -170,9 +170,15 @@ class Proposers:
 
 def drafts_for(draft: Model, target: Model) -> bool:
     """Whether ``draft`` is smaller and speaks the vocabulary of ``target``, as far as a catalog tells."""
-    if draft.id == target.id or draft.parameters * 2 > target.parameters or not draft.tokenizer:
-        return False
-    if not draft.vocabulary_size or not target.vocabulary_size:
+    return _is_smaller(draft, target) and _speaks(draft, target)
+
+
+def _is_smaller(draft: Model, target: Model) -> bool:
+    return draft.id != target.id and draft.parameters * 2 <= target.parameters
+
+
+def _speaks(draft: Model, target: Model) -> bool:
+    if not draft.tokenizer or not draft.vocabulary_size or not target.vocabulary_size:
         return False
     ours, theirs = (Vocabulary(model.tokenizer, model.vocabulary_size) for model in (target, draft))
     return not vocabulary_obstacle(ours, theirs)

@@ -5,7 +5,7 @@ told from the catalog alone; only what could be part of a better choice is opene
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 
 from stackplan.assess import Assess, Light
@@ -78,6 +78,7 @@ class Prospector:
     assess: Assess
     proposers: Proposers
     positions: Mapping[str, int]
+    _places: dict[str, tuple[tuple[Placement, ...], dict[str, Unestimable]]] = field(default_factory=dict)
 
     def prospects(self, served: Served) -> tuple[list[Prospect], dict[str, Unestimable]]:
         """Every place where the model could run, by preference; and why it could not elsewhere.
@@ -90,7 +91,7 @@ class Prospector:
         partial = self._reached(served, partial, obstacles)
         pinned = {need.quantisation for need in served.needs if need.quantisation}
         files = best_files(served.artifacts, pinned, lambda file: self.rating.kept(served.model, file, "f16"))
-        whole = self._reached(served, whole_placements(self.host, self.policy), obstacles)
+        whole = self._whole(served, obstacles)
         light = self.assess.light(served.model, files)
         found = self._prospects(served, whole, files, self.policy.kv_types, light)
         if partial:
@@ -136,6 +137,15 @@ class Prospector:
             most = self.rating.most(need, served.model, kept, *ceiling)
             if most is not None:
                 yield self.positions[need.id], most
+
+    def _whole(self, served: Served, obstacles: dict[str, Unestimable]) -> tuple[Placement, ...]:
+        """The same for every model of an engine."""
+        if served.engine not in self._places:
+            found, told = whole_placements(self.host, self.policy), dict[str, Unestimable]()
+            self._places[served.engine] = self._reached(served, found, told), told
+        places, told = self._places[served.engine]
+        obstacles |= told
+        return places
 
     def _reached(
         self, served: Served, places: tuple[Placement, ...], obstacles: dict[str, Unestimable]

@@ -32,6 +32,7 @@ class Rating:
     _scores: dict[tuple[str, str], QualityScore] = field(default_factory=dict)
     _starts: dict[tuple[str, str], float | None] = field(default_factory=dict)
     _losses: dict[tuple[str, str], float] = field(default_factory=dict)
+    _kept: dict[tuple[str, str], float] = field(default_factory=dict)
     _contexts: dict[tuple[str, int], float] = field(default_factory=dict)
     _tiers: dict[tuple[str, str], float] = field(default_factory=dict)
 
@@ -92,7 +93,12 @@ class Rating:
 
     def kept(self, model: Model, artifact: Artifact, kv_type: str) -> float:
         """Share of the quality that quantisation of weights and cache leaves."""
-        return (1.0 - self._weight_loss(model, artifact)) * (1.0 - self._cache_loss(model, kv_type))
+        key = (artifact.id, kv_type)
+        found = self._kept.get(key)
+        if found is None:
+            left = (1.0 - self._weight_loss(model, artifact)) * (1.0 - self._cache_loss(model, kv_type))
+            found = self._kept[key] = left
+        return found
 
     def score(self, need: RoleNeed, model: Model) -> QualityScore:
         """Quality of a model on the need's scale, with its basis."""
