@@ -112,6 +112,13 @@ def test_vllm_without_a_gpu_is_refused():
     assert isinstance(answer("vllm", replace(ON_GPU, placement=Placement())), Unestimable)
 
 
+@pytest.mark.parametrize("cut", [Placement(("gpu0",), gpu_layers=16), Placement(("gpu0",), cpu_expert_layers=8)])
+def test_vllm_is_planned_with_nothing_of_the_model_in_host_memory(cut: Placement):
+    found = answer("vllm", replace(ON_GPU, placement=cut))
+    assert isinstance(found, Unestimable)
+    assert found.reason == "vllm-no-partial-offload"
+
+
 def test_a_batch_of_text_embeddings_is_bounded_by_tokens():
     assert activation_bytes(BGE_M3, 16384, 8192, on_gpu=True) == 320 * MIB
     assert [infinity_batch_size(tokens) for tokens in (512, 1024, 8192)] == [32, 16, 2]

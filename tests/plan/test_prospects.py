@@ -9,6 +9,7 @@ from tests.plan.test_more_memory import with_budget
 from tests.plan.worlds import bundled
 
 from stackplan.choose import choose
+from stackplan.estimate.engines import place_obstacle
 from stackplan.market import Market
 from stackplan.merits import most_worthy
 from stackplan.offered import Offered, rows_of
@@ -36,6 +37,14 @@ def test_no_base_is_worth_more_or_takes_less_than_its_prospect_says(profile: str
             assert all(merit <= best[need] * (1 + 1e-12) for need, merit in base.merits)
             assert sum(pool.fixed_bytes for pool in base.least.pools) >= prospect.least_weight_bytes
     assert seen
+
+
+def test_no_model_is_looked_for_where_its_engine_runs_nothing() -> None:
+    space = space_of(bundled("rtx-3090-ti", "everyday"))
+    for prospect in space.prospects:
+        assert place_obstacle(prospect.served.engine, prospect.placement) is None
+    told = {refusal.reason for refusal in space.finder.refusals}
+    assert {"vllm-needs-gpu", "vllm-no-partial-offload", "ollama-no-expert-offload"} <= told
 
 
 def test_what_is_hopeless_holds_nothing() -> None:
