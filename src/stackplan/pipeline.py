@@ -86,9 +86,8 @@ class Space:
 
     def refusals(self, needs: Collection[str]) -> tuple[Refusal, ...]:
         """Every reason why something is not offered to one of ``needs``: all that might be is looked at for that."""
-        places = {place for place, need in enumerate(self.finder.needs) if need.id in needs}
         for prospect in self.prospects:
-            if any(place in places for place, _ in prospect.best):
+            if any(need.id in needs for need in prospect.served.needs):
                 self.finder.bases(prospect)
         return tuple(self.finder.refusals)
 

@@ -88,17 +88,18 @@ class Rater:
         contexts = self._contexts(served)
         for file in prospect.files if contexts else ():
             needs = [need for need in served.needs if _may_have(need, placement, file)]
-            first = _configuration(served, file, contexts[0], "f16", placement)
-            held = self.curves.file(first)
-            if needs and (short := self._overweight(placement, held)):
-                self._refuse(prospect, file, needs, *short)
+            held = self.curves.file(_configuration(served, file, contexts[0], "f16", placement))
+            if short := self._hopeless(placement, held):
+                self._refuse(file, placement, needs, *short)
                 continue
             kept: list[Way] = []
             for way in self._ways(prospect, file, needs, contexts):
                 own = self.curves.file(way.configuration(contexts[0])) if way.ahead else held
                 if undominated.admits(way, own.weights + own.vocabulary):
                     kept.append(way)
-            if kept:
+            if kept and (short := self._overweight(placement, held)):  # what is too slow would not do with more memory
+                self._refuse(file, placement, [self.needs[position] for position, _ in _best(kept)], *short)
+            elif kept:
                 yield Lot(served, placement, tuple(kept), _best(kept), self._least(placement, held))
 
     def budget(self, pool: str) -> int:
@@ -143,6 +144,14 @@ class Rater:
             else:
                 self.refusals.append(Refusal(need.id, model.id, "too-slow-or-weak", file.id))
 
+    def _hopeless(self, placement: Placement, file: File) -> tuple[str, int] | None:
+        """The first pool and the bytes missing where the weights exceed all that the placement may draw on."""
+        cards = {self.host.device(device).pool for device in placement.devices}
+        pools = cards if cards and not placement.is_cut else {*cards, self.host.host_pool.id}
+        held = sum(size for pool, size in self._weights(placement, file) if pool in pools)
+        missing = held - sum(self.budget(pool) for pool in pools)
+        return (min(pools), missing) if missing > 0 else None
+
     def _overweight(self, placement: Placement, file: File) -> tuple[str, int] | None:
         """The pool that the weights alone exceed most, and by how much."""
         missing = [(size - self.budget(pool), pool) for pool, size in self._weights(placement, file)]
@@ -185,9 +194,9 @@ class Rater:
             self._grids[mode] = tuple(sorted({step for grid in steps for step in grid}))
         return self._grids[mode]
 
-    def _refuse(self, prospect: Prospect, file: Artifact, needs: Iterable[RoleNeed], pool: str, short: int) -> None:
-        model, where = prospect.served.model.id, f"weights alone on {place_name(prospect.placement)}"
-        self.refusals += [Refusal(need.id, model, "memory", file.id, where, pool, short) for need in needs]
+    def _refuse(self, file: Artifact, placement: Placement, needs: Iterable[RoleNeed], pool: str, short: int) -> None:
+        where = f"weights alone on {place_name(placement)}"
+        self.refusals += [Refusal(need.id, file.model, "memory", file.id, where, pool, short) for need in needs]
 
 
 def _configuration(
