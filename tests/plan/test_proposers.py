@@ -177,3 +177,12 @@ def test_vocabularies_of_headers_are_compared_by_kind_marks_and_size() -> None:
     assert "begin or end" in vocabulary_obstacle(target, replace(target, marks=(True, 1, False, None)))
     assert "128" in vocabulary_obstacle(target, replace(target, size=151936 + 129))
     assert vocabulary_obstacle(target, Vocabulary("qwen2-bpe", 151936)) == ""  # names of a catalog mean something else
+
+
+def test_a_draft_is_read_by_the_engine_of_its_target_whichever_engine_was_asked_first() -> None:
+    made = world([TARGET, DRAFT], FAST)
+    proposers, target = space_of(made).finder.proposers, model(made, TARGET)
+    for engine in ("vllm", "llama.cpp", "vllm"):
+        for draft in proposers.drafts(target, engine):
+            assert engine in draft.artifact.engines
+    assert proposers.drafts(target, "llama.cpp")
