@@ -68,7 +68,7 @@ def lightest_columns(market: Market) -> Iterator[Column]:
     """Each model's lightest file in each place, at the floors of required needs: if these serve none, none does."""
     finder = market.finder
     required = {position for position, need in enumerate(finder.needs) if need.required}
-    market.open(market.closed)
+    market.open(range(len(market.prospects)))
     lightest: dict[tuple[str, bool, str, str], Base] = {}
     for base in sorted(market.bases, key=lambda base: (_weight(base), base.configuration(0).name)):
         if required & dict(base.merits).keys():

@@ -17,7 +17,7 @@ from stackplan.options import empty_problem
 from stackplan.pipeline import Space, space_of
 from stackplan.problem import TIERS
 from stackplan.reach import problem_of
-from stackplan.seeds import first_columns
+from stackplan.seeds import first_columns, lightest_columns
 from stackplan.sketches import outlook_of, sketch_of, terms_of
 from stackplan.solve.pricing import PriceList, prices
 from stackplan.units import GIB
@@ -123,3 +123,14 @@ def test_a_choice_says_how_many_ways_it_did_not_look_at() -> None:
     space = space_of(bundled("rtx-4060-ti-16gb", "rag-services"))
     chosen = choose(space.market)
     assert 0 < chosen.passed_over < len(Market.of(space.prospects, space.finder).prospects)
+
+
+def test_what_is_looked_at_before_no_plan_is_said_is_everything() -> None:
+    """Also the files of a prospect that was looked into, when they promised nothing then."""
+    space = space_of(bundled("rtx-3060-12gb", "rag-services"))
+    market = space.market
+    market.best(next(_prices(space)))
+    list(lightest_columns(market))
+    worth_asking = [one for one in space.prospects if one.best and not space.finder.is_hopeless(one)]
+    everything = {base.configuration(0).name for one in worth_asking for base in space.bases_in(one)}
+    assert {base.configuration(0).name for base in market.bases} == everything
