@@ -13,6 +13,7 @@ from stackplan.architecture import Architecture, WeightTable
 from stackplan.catalog import Artifact, Model
 from stackplan.configuration import WHOLE_TEXT_MODES, Configuration
 from stackplan.estimate.engines import Beside, estimate_serving
+from stackplan.estimate.lightest import Light, lightest
 from stackplan.estimate.overhead import device_lines
 from stackplan.estimate.process_memory import vocabulary_bytes
 from stackplan.estimate.question import DraftWeights
@@ -20,7 +21,7 @@ from stackplan.estimate.speed import ceiling, decode, quantisation_factor
 from stackplan.estimate.speed_model import SpeedModel
 from stackplan.estimate.speed_rates import HostRates, host_rates
 from stackplan.estimate.speed_traffic import Workload, workload
-from stackplan.estimate.weight_places import lightest, weights_by_place
+from stackplan.estimate.weight_places import weights_by_place
 from stackplan.hardware import Device, Host
 from stackplan.serving import HOST, Demand, Estimate, Placement, SpeedEstimate, Unestimable
 from stackplan.taken import PoolTaken, Taken
@@ -31,16 +32,6 @@ KV_DEPTH_TOKENS = 4096
 
 MeasuredSpeed = Callable[[Configuration, SpeedEstimate | None, Callable[[int], SpeedEstimate]], SpeedEstimate | None]
 """What is known better than by deriving: a configuration, its derived speed, and the derived speed at any depth."""
-
-
-@dataclass(frozen=True, slots=True)
-class Light:
-    """What no file of several goes below: bytes of each block, of the head and beside, and the factor of its speed."""
-
-    architecture: Architecture
-    weights: WeightTable
-    work: Workload
-    factor: float
 
 
 class Assess(Protocol):
@@ -134,9 +125,11 @@ class HostAssessor:
         return tuple([size for _, size in self._pooled(held)])
 
     def held(self, light: Light, placement: Placement) -> tuple[PoolTaken, ...]:
-        """Weights and nothing else: `takes` is more."""
-        pooled = self._pooled(weights_by_place(light.architecture, light.weights, placement))
-        return tuple([PoolTaken(pool, size, 0, size) for pool, size in pooled])
+        """Weights and nothing else: `takes` is more. A prediction head in use counts as layers, so that a cut moves."""
+        heads = (False, True) if light.weights.prediction_bytes and placement.is_cut else (False,)
+        asked = [weights_by_place(light.architecture, light.weights, placement, prediction=head) for head in heads]
+        least = [min(one) for one in zip(*map(self._pooled, asked), strict=True)]
+        return tuple([PoolTaken(pool, size, 0, size) for pool, size in least])
 
     def _pooled(self, places: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
         held: dict[str, int] = {}

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
-from stackplan.assess import Assess, Light
+from stackplan.assess import Assess
 from stackplan.bare import SEPARABLE_ENGINES
 from stackplan.catalog import Artifact, Model
 from stackplan.dominated import EXPERT_SPACING, LAYER_SPACING, best_files, spaced
 from stackplan.estimate.engines import place_obstacle
 from stackplan.estimate.kv_cache import cache_obstacle
+from stackplan.estimate.lightest import Light
 from stackplan.estimate.speed_traffic import KV_ELEMENT_BYTES
 from stackplan.hardware import Host
 from stackplan.needs import RoleNeed

@@ -93,14 +93,16 @@ class Rater:
                 self._refuse(file, placement, needs, *short)
                 continue
             kept: list[Way] = []
+            files = [held]
             for way in self._ways(prospect, file, needs, contexts):
                 own = self.curves.file(way.configuration(contexts[0])) if way.ahead else held
                 if undominated.admits(way, own.weights + own.vocabulary):
                     kept.append(way)
+                    files += [own] if way.ahead else []
             if kept and (short := self._overweight(placement, held)):  # what is too slow would not do with more memory
                 self._refuse(file, placement, [self.needs[position] for position, _ in _best(kept)], *short)
             elif kept:
-                yield Lot(served, placement, tuple(kept), _best(kept), self._least(placement, held))
+                yield Lot(served, placement, tuple(kept), _best(kept), self._least(placement, files))
 
     def budget(self, pool: str) -> int:
         """Bytes that a pool has to give."""
@@ -162,9 +164,10 @@ class Rater:
         """Bytes of weights by pool; empty where the engine ties them to what it takes beside."""
         return list(zip(self._drawn_on(placement), file.weights, strict=False))
 
-    def _least(self, placement: Placement, file: File) -> Taken:
-        """Its weights by pool: whatever proposes tokens, and whatever is beside them, is more."""
-        return Taken(tuple([PoolTaken(pool, size, 0, size) for pool, size in self._weights(placement, file)]))
+    def _least(self, placement: Placement, files: Iterable[File]) -> Taken:
+        """The fewest weights by pool: whatever is beside them is more."""
+        least = [min(one) for one in zip(*(self._weights(placement, file) for file in files), strict=True)]
+        return Taken(tuple([PoolTaken(pool, size, 0, size) for pool, size in least]))
 
     def _drawn_on(self, placement: Placement) -> tuple[str, ...]:
         if placement not in self._pools:

@@ -1,27 +1,10 @@
 """Where the bytes of one file go in llama.cpp, without asking for the rest: cache and buffers do not depend on them."""
 
-from collections.abc import Sequence
-from dataclasses import replace
-
 from stackplan.architecture import Architecture, WeightTable
 from stackplan.estimate import placement as places
 from stackplan.estimate.llama_cpp import held_weights, prepared_once
 from stackplan.estimate.speculation import predicting
 from stackplan.serving import HOST, Placement
-
-
-def lightest(tables: Sequence[WeightTable]) -> WeightTable:
-    """What each block, the head and the embeddings take at least in any of several files of a model."""
-    if len(tables) == 1:
-        return tables[0]
-    return replace(
-        tables[0],
-        layer_bytes=tuple(map(min, *(table.layer_bytes for table in tables))),
-        expert_bytes=tuple(map(min, *(table.expert_bytes for table in tables))),
-        input_bytes=min(table.input_bytes for table in tables),
-        output_bytes=min(table.output_bytes for table in tables),
-        tied_output_bytes=min(table.tied_output_bytes for table in tables),
-    )
 
 
 def weights_by_place(
