@@ -18,6 +18,7 @@ from stackplan.estimate.speculation import can_predict, forgets_cheaply, rollbac
 from stackplan.estimate.speed_draft import (
     BY_DRAFT,
     BY_HEAD,
+    Acceptance,
     most_speedup,
     prediction_cost,
     proposed,
@@ -65,6 +66,7 @@ class Proposers:
     rating: Judges
     models: Sequence[Model] = ()
     engines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    _speedups: dict[tuple[str, str, bool], float] = field(default_factory=dict)
     _speaking: dict[tuple[str, int, str], tuple[Draft, ...]] = field(default_factory=dict)  # by vocabulary and engine
 
     @classmethod
@@ -95,12 +97,19 @@ class Proposers:
 
     def most_speedup(self, model: Model, engine: str, placement: Placement) -> float:
         """What no way to propose tokens to a model exceeds there; 1 where there is none."""
-        known, shape, most = self.engines.get(engine, ()), model.architecture, 1.0
+        key = (model.id, engine, placement.is_cut)
+        if key not in self._speedups:
+            self._speedups[key] = max((1.0, *map(most_speedup, self._acceptances(model, engine, placement))))
+        return self._speedups[key]
+
+    def _acceptances(self, model: Model, engine: str, placement: Placement) -> Iterator[Acceptance]:
+        """Of whoever might propose."""
+        known, shape = self.engines.get(engine, ()), model.architecture
         if shape is not None and HEAD in known and can_predict(shape):
-            most = max(most, most_speedup(BY_HEAD))
-        if shape is not None and DRAFT in known and not placement.is_cut and self.drafts(model, engine):
-            most = max(most, most_speedup(BY_DRAFT))
-        return most
+            yield BY_HEAD
+        drafting = shape is not None and DRAFT in known and not placement.is_cut
+        if drafting and any(drafts_for(draft.model, model) for draft in self._speakers(model, engine)):
+            yield BY_DRAFT
 
     def _wants(self, need: RoleNeed, speed: SpeedEstimate) -> bool:
         return need.role.speculation and speed.decode_tokens_per_second < self.rating.wish(need).speed_wish
@@ -148,11 +157,15 @@ class Proposers:
 
     def drafts(self, target: Model, engine: str) -> tuple[Draft, ...]:
         """The drafts that speak the target's vocabulary, each in one file that ``engine`` reads."""
+        return tuple(draft for draft in self._speakers(target, engine) if drafts_for(draft.model, target))
+
+    def _speakers(self, target: Model, engine: str) -> tuple[Draft, ...]:
+        """The same whatever the target's size: worked out once a vocabulary."""
         tongue = (target.tokenizer, target.vocabulary_size, engine)
         if tongue not in self._speaking:
             files = ((model, self._file(model, engine)) for model in self.models if _speaks(model, target))
             self._speaking[tongue] = tuple(Draft(model, file) for model, file in files if file is not None)
-        return tuple([draft for draft in self._speaking[tongue] if drafts_for(draft.model, target)])
+        return self._speaking[tongue]
 
     def _is_allowed(self, model: Model) -> bool:
         free = not self.policy.commercial or model.licence.commercial is True

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
+from stackplan.architecture import Architecture
 from stackplan.assess import Assess
 from stackplan.bare import SEPARABLE_ENGINES
 from stackplan.catalog import Artifact, Model
@@ -79,6 +80,7 @@ class Prospector:
     assess: Assess
     proposers: Proposers
     positions: Mapping[str, int]
+    _thrifty: dict[int, tuple[str, ...]] = field(default_factory=dict)
     _places: dict[str, tuple[tuple[Placement, ...], dict[str, Unestimable]]] = field(default_factory=dict)
 
     def prospects(self, served: Served) -> tuple[list[Prospect], dict[str, Unestimable]]:
@@ -97,7 +99,7 @@ class Prospector:
         found = self._prospects(served, whole, files, self.policy.kv_types, light)
         if partial:
             spacing = EXPERT_SPACING if any(place.cpu_expert_layers for place in partial) else LAYER_SPACING
-            cut, thrifty = spaced(files, pinned, spacing), _thriftiest(served, self.policy)
+            cut, thrifty = spaced(files, pinned, spacing), self._thriftiest(shape)
             found += self._prospects(served, partial, cut, thrifty, light)
         return found, obstacles
 
@@ -148,6 +150,12 @@ class Prospector:
         obstacles |= told
         return places
 
+    def _thriftiest(self, shape: Architecture | None) -> tuple[str, ...]:
+        """The same for every file, engine and use of a model."""
+        if id(shape) not in self._thrifty:  # the catalog keeps it alive
+            self._thrifty[id(shape)] = _thriftiest(shape, tuple(self.policy.kv_types))
+        return self._thrifty[id(shape)]
+
     def _reached(
         self, served: Served, places: tuple[Placement, ...], obstacles: dict[str, Unestimable]
     ) -> tuple[Placement, ...]:
@@ -163,13 +171,12 @@ class Prospector:
         return tuple(found)
 
 
-def _thriftiest(served: Served, policy: Policy) -> tuple[str, ...]:
-    """The policy's smallest type that the model's heads allow: what is cut is short of the card's memory anyway."""
-    shape = served.model.architecture
+def _thriftiest(shape: Architecture | None, kv_types: tuple[str, ...]) -> tuple[str, ...]:
+    """The smallest type that the model's heads allow: what is cut is short of the card's memory anyway."""
     kinds = tuple(dict.fromkeys(shape.layers)) if shape else ()
     allowed = [
         kv_type
-        for kv_type in policy.kv_types
+        for kv_type in kv_types
         if shape and cache_obstacle(shape, kinds, Serving(1, kv_type_k=kv_type, kv_type_v=kv_type)) is None
     ]
-    return (min(allowed, key=KV_ELEMENT_BYTES.__getitem__),) if allowed else tuple(policy.kv_types)
+    return (min(allowed, key=KV_ELEMENT_BYTES.__getitem__),) if allowed else kv_types
