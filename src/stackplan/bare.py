@@ -5,7 +5,7 @@ that is partly in host memory ties the two: the largest tensor left there is sta
 buffer that is the widest of several. That buffer is found by asking about files whose largest tensor is tiny and huge.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from operator import add
@@ -133,10 +133,10 @@ def _file(blocks: int, largest: Largest) -> Artifact:
     return Artifact("", "", "gguf", "", "", 0, Basis.DERIVED, weights=table)
 
 
-def loaded(point: Bare, file: File, fixed: Sequence[int] | None = None) -> Taken:
-    """What a configuration takes with its file; ``fixed`` are its `Bare.fixed_with` where they are known already."""
+def loaded(point: Bare, file: File) -> Taken:
+    """What a configuration takes with its file."""
     weights = map(add, point.weights, file.weights) if file.weights else point.weights
-    return Taken(tuple(map(PoolTaken, point.pools, fixed or point.fixed_with(file), point.per_slot, weights)))
+    return Taken(tuple(map(PoolTaken, point.pools, point.fixed_with(file), point.per_slot, weights)))
 
 
 def renamed(point: Bare, pools: Mapping[str, str]) -> Bare:

@@ -21,7 +21,7 @@ from stackplan.outlines import Outline
 from stackplan.problem import TIERS
 from stackplan.prospects import Prospect
 from stackplan.shelves import Shelf
-from stackplan.sketches import lot_sketch_of, outlook_of, sketch_of, terms_of
+from stackplan.sketches import outlook_of, sketch_of, terms_of
 from stackplan.solve.pricing import PriceList
 from stackplan.ways import Lot
 
@@ -122,7 +122,7 @@ class Market:
             own = self.finder.lots(prospect)
             self._held[number] = range(begun + len(lots), begun + len(lots) + len(own))
             lots += own
-        self._lots.add(lots, [lot_sketch_of(lot, self.finder, self.terms) for lot in lots])
+        self._lots.add(lots, [outlook_of(lot, self.finder, self.terms) for lot in lots])
 
     def _open(self, numbers: Integers) -> None:
         """Open lots: their outlines."""

@@ -84,7 +84,11 @@ class Proposers:
             return
         found = [
             *(self._head(configuration, speed) if HEAD in known else ()),
-            *(self._by_drafts(configuration, speed, needs) if DRAFT in known and not _is_cut(configuration) else ()),
+            *(
+                self._by_drafts(configuration, speed, needs)
+                if DRAFT in known and not _is_cut(configuration.placement)
+                else ()
+            ),
         ]
         found = [self._measured(configuration, *way) for way in found]
         gaining = [way for way in found if way[0].acceleration.speedup_low > LEAST_SPEEDUP]
@@ -107,7 +111,7 @@ class Proposers:
         known, shape = self.engines.get(engine, ()), model.architecture
         if shape is not None and HEAD in known and can_predict(shape):
             yield BY_HEAD
-        drafting = shape is not None and DRAFT in known and not placement.is_cut
+        drafting = shape is not None and DRAFT in known and not _is_cut(placement)
         if drafting and any(drafts_for(draft.model, model) for draft in self._speakers(model, engine)):
             yield BY_DRAFT
 
@@ -219,9 +223,8 @@ def _share(target: SpeedEstimate, draft: SpeedEstimate) -> float:
     return target.prompt_tokens_per_second / draft.prompt_tokens_per_second
 
 
-def _is_cut(configuration: Configuration) -> bool:
+def _is_cut(place: Placement) -> bool:
     """Whether part of the model stays in host memory: the card's memory then is better spent on the model itself."""
-    place = configuration.placement
     return not place.is_cpu and place.is_cut
 
 

@@ -41,14 +41,9 @@ def sketch_of(base: Base, finder: BaseFinder, terms: Terms) -> Sketch:
     return _sketched(base.served, base.placement, base.merits, base.least, finder, terms)
 
 
-def lot_sketch_of(lot: Lot, finder: BaseFinder, terms: Terms) -> Sketch:
-    """The sketch of a file that nobody has worked out: none of its ways is worth more or takes less."""
-    return _sketched(lot.served, lot.placement, lot.best, lot.least, finder, terms)
-
-
-def outlook_of(prospect: Prospect, finder: BaseFinder, terms: Terms) -> Sketch:
-    """The sketch of what nobody has looked at closely: no base of the prospect is worth more or takes less."""
-    return _sketched(prospect.served, prospect.placement, prospect.best, prospect.least, finder, terms)
+def outlook_of(closed: Prospect | Lot, finder: BaseFinder, terms: Terms) -> Sketch:
+    """The sketch of what nobody has worked out: no base that it holds is worth more or takes less."""
+    return _sketched(closed.served, closed.placement, closed.best, closed.least, finder, terms)
 
 
 def _sketched(

@@ -65,13 +65,9 @@ def ceiling(model: SpeedModel, rates: HostRates, work: Workload, factor: float, 
 
     ``factor`` is that of the quantisation, see `quantisation_factor`.
     """
-    seconds = 0.0
-    for place, first, end in _ranges(work.block_count, placement):
-        on_host = min(placement.cpu_expert_layers, end, work.block_count) if place != HOST else 0
-        here = rates.places.get(place, rates.cpu)
-        seconds += work.weight_bytes(first, end, on_host) * here.weight_seconds_per_byte
-        if on_host > first:
-            seconds += work.expert_bytes(first, on_host) * rates.cpu.weight_seconds_per_byte
+    shares = place_shares(work, placement, 0, ("f16", "f16"))
+    reading = ((rates.places.get(one.place, rates.cpu), one.traffic) for one in shares)
+    seconds = sum([here.weight_seconds_per_byte * traffic.weight_bytes for here, traffic in reading])
     seconds *= model.families.get(work.family, 1.0) * factor
     return 1 / seconds if seconds > 0 else inf
 

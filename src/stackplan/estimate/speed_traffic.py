@@ -86,24 +86,16 @@ class Workload:
         A layer that shares another's cache owns no row, yet reads one; published rates show no need to count it.
         """
         end = min(last, self.block_count)
+        experts = self.expert[end] - self.expert[min(max(first, experts_from), end)]
+        weights = self.dense[end] - self.dense[first] + experts
         return Traffic(
-            self.weight_bytes(first, last, experts_from),
-            self.expert_bytes(max(first, experts_from), end),
+            weights + self.head_bytes if last > end else weights,
+            experts,
             self._kv_bytes(first, end, depth_tokens, kv_types) + self.state_bytes[end] - self.state_bytes[first],
             self.layers[end] - self.layers[first],
             self.expert_layers[end] - self.expert_layers[first],
             self.recurrent_layers[end] - self.recurrent_layers[first],
         )
-
-    def weight_bytes(self, first: int, last: int, experts_from: int = 0) -> float:
-        """Bytes of weights that a token reads of blocks ``first`` .. ``last - 1``, see `blocks`."""
-        end = min(last, self.block_count)
-        weights = self.dense[end] - self.dense[first] + self.expert_bytes(max(first, experts_from), end)
-        return weights + self.head_bytes if last > end else weights
-
-    def expert_bytes(self, first: int, last: int) -> float:
-        """Bytes of the experts in use of blocks ``first`` .. ``last - 1``."""
-        return self.expert[last] - self.expert[min(first, last)]
 
     def _kv_bytes(self, first: int, end: int, depth_tokens: int, kv_types: tuple[str, str]) -> float:
         k_bytes, v_bytes = KV_ELEMENT_BYTES[kv_types[0]], KV_ELEMENT_BYTES[kv_types[1]]

@@ -35,6 +35,7 @@ from stackplan.solve.names import (
 )
 from stackplan.solve.rows import Floats, Integers, Programme, Term
 from stackplan.solve.turns import cold_column, warm_columns
+from stackplan.solve.usage import disk_may_bind
 from stackplan.units import MIB
 
 
@@ -56,7 +57,7 @@ def formulate(index: Indexed, *, partial: bool = False, files: bool = False) -> 
     for pool, budget in index.problem.pools.items():
         _pool_rows(programme, index, pool, budget)
         _alone_rows(programme, index, pool, budget)
-    if files or _disk_may_bind(index):
+    if files or disk_may_bind(index.problem, index.candidates.values()):
         _disk_rows(programme, index)
     _diversity_rows(programme, index)
     return programme
@@ -175,13 +176,6 @@ def _alone_rows_of(programme: Programme, index: Indexed, loaded: Loaded, pool: s
 
 def _ceiling(budget: int, unit: int) -> float:
     return float(-(-budget // unit))
-
-
-def _disk_may_bind(index: Indexed) -> bool:
-    if index.problem.disk_bytes is None:
-        return False
-    largest = sorted((sum(size for _, size in c.files) for c in index.candidates.values()), reverse=True)
-    return sum(largest[: len(index.problem.needs)]) > index.problem.disk_bytes
 
 
 def _disk_rows(programme: Programme, index: Indexed) -> None:

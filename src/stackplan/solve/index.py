@@ -16,14 +16,13 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Candidates of one tier that take from one pool, in whole units but for bytes per slot, and what they offer.
+    """Candidates of one tier that take from one pool, in whole units, and what they offer.
 
     Each part of a demand is rounded down. ``places`` are those of ``offers`` among the candidates.
     """
 
     candidates: Integers
     fixed: Integers
-    per_slot_bytes: Integers
     kept: Integers
     offers: Integers
     places: Integers
@@ -33,7 +32,7 @@ class Loaded:
     def some(self, chosen: NDArray[np.bool_]) -> "Loaded":
         """Only the chosen candidates."""
         numbers, offered = np.cumsum(chosen) - 1, chosen[self.places]
-        own = (self.candidates[chosen], self.fixed[chosen], self.per_slot_bytes[chosen], self.kept[chosen])
+        own = (self.candidates[chosen], self.fixed[chosen], self.kept[chosen])
         return Loaded(*own, self.offers[offered], numbers[self.places[offered]], self.slots[offered])
 
 
@@ -43,7 +42,6 @@ class Numbers:
 
     need: Integers  # by offer, the number of its need
     candidate: Integers  # by offer
-    order: Integers  # offers by candidate
     key: Integers  # by candidate
     keys: tuple[str, ...]
     several: NDArray[np.bool_]  # by candidate, whether it has more offers than one
@@ -109,7 +107,7 @@ def _numbers(
     first = order[np.cumsum(counts) - counts] if len(candidates) else order
     run = np.where(several, len(offers) + np.cumsum(several) - 1, first)
     loaded = _loaded(candidates, units, candidate, slots, order)
-    return Numbers(need, candidate, order, key, tuple(keys), several, run, loaded)
+    return Numbers(need, candidate, key, tuple(keys), several, run, loaded)
 
 
 def _loaded(
@@ -130,7 +128,7 @@ def _loaded(
         among = places >= 0
         places = places[among]
         each = per_slot[places] * asked[among] // unit
-        loaded[pool, tier] = Loaded(taking, fixed // unit, per_slot, kept // unit, order[among], places, each)
+        loaded[pool, tier] = Loaded(taking, fixed // unit, kept // unit, order[among], places, each)
     return loaded
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from stackplan.problem import TIERS, Candidate, Problem
+from stackplan.solve.usage import disk_may_bind
 
 NOBODY = -1
 HOT, WARM, COLD = range(len(TIERS))
@@ -96,17 +97,9 @@ def layout_of(problem: Problem) -> Layout:
         alike=tuple(kinds[one] for one in alike),
         turns=tuple(group in problem.overlapping_groups for group, _ in turns),
         budgets=tuple(problem.pools.values()),
-        disk_bytes=problem.disk_bytes if disk_may_bind(problem) else None,
+        disk_bytes=problem.disk_bytes if disk_may_bind(problem, candidates) else None,
         penalties=tuple((needs[r.first], needs[r.second], r.penalty) for r in problem.diversities),
     )
-
-
-def disk_may_bind(problem: Problem) -> bool:
-    """Whether the files of some choice could be more than the disk holds."""
-    if problem.disk_bytes is None:
-        return False
-    largest = sorted((sum(size for _, size in one.files) for one in problem.candidates), reverse=True)
-    return sum(largest[: len(problem.needs)]) > problem.disk_bytes
 
 
 def _numbers(names: Iterable[Named]) -> dict[Named, int]:

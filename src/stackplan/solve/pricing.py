@@ -79,9 +79,7 @@ class PriceList:
     ended: Ended = field(default_factory=lambda: ({}, {}))
     served: Mapping[tuple[str, str], float] = field(default_factory=dict)
     """By need and candidate the share of the need that the relaxation lets it serve, where any."""
-    _turns: dict[tuple[str, str, str, str, str], Turn] = field(
-        init=False, repr=False, compare=False, default_factory=dict
-    )
+    _turns: dict[_Asked, Turn] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     @property
     def value_bound(self) -> float:

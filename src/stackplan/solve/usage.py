@@ -149,3 +149,11 @@ def pool_bytes(problem: Problem, chosen: Iterable[Candidate], asked: Mapping[str
         sum(sorted(sizes)[-2:]) if group in problem.overlapping_groups else max(sizes) for group, sizes in turns.items()
     )
     return hot + max(kept + swapped, cold)
+
+
+def disk_may_bind(problem: Problem, candidates: Iterable[Candidate]) -> bool:
+    """Whether the files of some choice among the candidates could be more than the disk holds."""
+    if problem.disk_bytes is None:
+        return False
+    largest = sorted((sum(size for _, size in one.files) for one in candidates), reverse=True)
+    return sum(largest[: len(problem.needs)]) > problem.disk_bytes
