@@ -1,18 +1,20 @@
 """What models take over context lengths, from few questions to the estimator: a curve serves every file of a model."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from operator import add
 
 from stackplan.architecture import Architecture
 from stackplan.assess import Assess
 from stackplan.bare import NOTHING, Bare, File, Largest, bare, like_of, renamed, separable, staged_largest, whole
 from stackplan.configuration import Configuration
-from stackplan.line_arrays import LineArrays
+from stackplan.estimate.engines import STEPS
+from stackplan.line_arrays import NONE, LineArrays, Row, drawn, row_of
 from stackplan.serving import Unestimable
 
 Excess = tuple[int, ...]  # bytes by pool that each slot beyond the first adds to buffers
-Line = list[Bare | Unestimable]  # by context
 
 _Key = tuple[object, ...]
 
@@ -29,9 +31,8 @@ class Shape:
     like: "Shape | None" = None
     pools: Mapping[str, str] = field(default_factory=dict)
     _points: dict[tuple[int, int], Bare | Unestimable] = field(default_factory=dict)
-    _lines: dict[tuple[int, ...], Line] = field(default_factory=dict)
-    _raised: dict[tuple[tuple[int, ...], Excess], Line] = field(default_factory=dict)
-    _arrays: dict[int, LineArrays] = field(default_factory=dict)  # by identity: lines are kept
+    _lines: dict[tuple[int, ...], LineArrays] = field(default_factory=dict)
+    _raised: dict[tuple[tuple[int, ...], Largest, int], LineArrays] = field(default_factory=dict)
 
     def at(self, context_tokens: int, slots: int = 1) -> Bare | Unestimable:
         """What the model takes with one context."""
@@ -40,24 +41,13 @@ class Shape:
             found = self._points[context_tokens, slots] = self._asked(context_tokens, slots)
         return found
 
-    def over(self, contexts: tuple[int, ...], largest: Largest, slots: int) -> Line:
-        """What it takes over contexts, if there may be so many ``slots`` and ``largest`` tensors are staged."""
-        line = self._lines.get(contexts)
-        if line is None:
-            line = self._lines[contexts] = self._line(contexts)
-        excess = self._excess(contexts, largest, slots) if slots > 1 else ()
-        if not any(excess):
-            return line
-        if (contexts, excess) not in self._raised:
-            self._raised[contexts, excess] = [raised(point, excess) for point in line]
-        return self._raised[contexts, excess]
-
     def arrays(self, contexts: tuple[int, ...], largest: Largest, slots: int) -> LineArrays:
-        """`over` as arrays."""
-        line = self.over(contexts, largest, slots)
-        found = self._arrays.get(id(line))
+        """What it takes over contexts, if there may be so many ``slots`` and ``largest`` tensors are staged."""
+        key = (contexts, largest, slots)
+        found = self._raised.get(key)
         if found is None:
-            found = self._arrays[id(line)] = LineArrays.of(line)
+            line, excess = self._line(contexts), self._excess(contexts, largest, slots) if slots > 1 else ()
+            found = self._raised[key] = line.raised(excess) if any(excess) else line
         return found
 
     def _asked(self, context_tokens: int, slots: int) -> Bare | Unestimable:
@@ -71,14 +61,25 @@ class Shape:
         taken = self.assess.takes(configuration, slots)
         return taken if isinstance(taken, Unestimable) else whole(taken)
 
-    def _line(self, contexts: tuple[int, ...]) -> Line:
+    def _line(self, contexts: tuple[int, ...]) -> LineArrays:
+        line = self._lines.get(contexts)
+        if line is None:
+            line = self._lines[contexts] = self._drawn(contexts)
+        return line
+
+    def _drawn(self, contexts: tuple[int, ...]) -> LineArrays:
         if self.like is not None:
-            line = self.like.over(contexts, (0, 0), 1)
-            return [renamed(point, self.pools) if isinstance(point, Bare) else point for point in line]
-        if not separable(self.configuration):  # a margin that is a share of everything is rounded at each context
-            return [self.at(context) for context in contexts]
-        found = filled(contexts, self.at)
-        return [found[context] for context in contexts]
+            return self.like.arrays(contexts, (0, 0), 1).renamed(self.pools)
+        if separable(self.configuration):
+            found = knots(contexts, self._row, STEPS.get(self.configuration.engine, ()))
+        else:  # a margin that is a share of everything is rounded at each context
+            found = dict(enumerate(map(self._row, contexts)))
+        first = self.at(contexts[0])
+        return LineArrays.of(first, drawn(contexts, found)) if isinstance(first, Bare) else NONE
+
+    def _row(self, context_tokens: int) -> Row | None:
+        point = self.at(context_tokens)
+        return row_of(point) if isinstance(point, Bare) else None
 
     def _excess(self, contexts: tuple[int, ...], largest: Largest, slots: int) -> Excess:
         """What slots beyond the first add to buffers, at the shortest or the longest context, whichever is more."""
@@ -118,7 +119,7 @@ class Curves:
         return found
 
     def _shape(self, configuration: Configuration, largest: Largest) -> Shape:
-        twin = self.assess.twin(configuration.placement) if separable(configuration) else None
+        twin = self.assess.twin(configuration.placement)
         if twin is None:
             return Shape(configuration, self.assess)
         placement, pools = twin
@@ -156,69 +157,67 @@ def slot_excess(one: Bare | Unestimable, most: Bare | Unestimable, largest: Larg
     return tuple(max(0, -(-(all_ - told) // (slots - 1))) for all_, told in zip(exact, line, strict=True))
 
 
-def filled(contexts: tuple[int, ...], ask: Callable[[int], Bare | Unestimable]) -> dict[int, Bare | Unestimable]:
-    """A curve from few questions: where the middle lies on the line between two ends, so does everything between.
+def knots(contexts: tuple[int, ...], ask: Callable[[int], Row | None], steps: tuple[int, ...]) -> dict[int, Row | None]:
+    """A curve from few questions, by position: what lies between two neighbours lies on the line between them.
 
     Memory over context is made of straight pieces (cells per token; windows that fill; the larger of two buffers).
+    ``steps`` are contexts above which it jumps.
     """
-    known: dict[int, Bare | Unestimable] = {}
+    found = Knots(contexts, ask)
+    borders = [0, *sorted({bisect_right(contexts, step) for step in steps}), len(contexts)]
+    for start, stop in pairwise(borders):
+        found.draw(start, stop - 1)
+    return found.known
 
-    def at(position: int) -> Bare | Unestimable:
-        context = contexts[position]
-        if context not in known:
-            known[context] = ask(context)
-        return known[context]
 
-    def fill(low: int, high: int) -> None:
-        if high - low < 2:
+@dataclass(slots=True)
+class Knots:
+    """Where a curve was asked, by position in ``contexts``; None where nobody can tell."""
+
+    contexts: tuple[int, ...]
+    ask: Callable[[int], Row | None]
+    known: dict[int, Row | None] = field(default_factory=dict)
+
+    def at(self, position: int) -> Row | None:
+        """The curve at a context, asked once."""
+        if position not in self.known:
+            self.known[position] = self.ask(self.contexts[position])
+        return self.known[position]
+
+    def draw(self, low: int, high: int) -> None:
+        """Ask until the curve is straight between neighbours, from one position to another."""
+        if low > high:
             return
-        middle = (low + high) // 2
-        ends, between = (at(low), at(high)), at(middle)
-        straight = all(
-            _on_line(contexts[low], contexts[high], contexts[position], *ends) == at(position)
-            for position in {middle, low + 1}
-        )
-        if straight and not isinstance(between, Unestimable):
-            for position in range(low + 1, high):
-                known[contexts[position]] = _on_line(contexts[low], contexts[high], contexts[position], *ends)
-        else:
-            fill(low, middle)
-            fill(middle, high)
+        self.at(low), self.at(high)
+        if high - low < 2 or self._is_straight(low, high):
+            return
+        bend = self._bend(low, high) if high - low > 2 else low
+        self.draw(low, bend)
+        self.draw(bend + 1, high)
 
-    at(0), at(len(contexts) - 1)
-    fill(0, len(contexts) - 1)
-    return known
+    def _is_straight(self, low: int, high: int) -> bool:
+        """Whether two between lie on the line, and all that are known."""
+        inner = [position for position in self.known if low < position < high]
+        samples = list(dict.fromkeys((*inner, (low + high) // 2, low + 1)))[: max(2, len(inner))]
+        return all(self._on_line(low, high, position) for position in samples)
 
+    def _on_line(self, low: int, high: int, position: int) -> bool:
+        start, end, row = self.at(low), self.at(high), self.at(position)
+        if start is None or end is None:
+            return False
+        span, past = self.contexts[high] - self.contexts[low], self.contexts[position] - self.contexts[low]
+        return row == tuple([one + (other - one) * past // span for one, other in zip(start, end, strict=True)])
 
-def _on_line(
-    low: int, high: int, context: int, start: Bare | Unestimable, end: Bare | Unestimable
-) -> Bare | Unestimable:
-    if isinstance(start, Unestimable) or isinstance(end, Unestimable):
-        return start
-
-    def between(one: int, other: int) -> int:
-        return one + (other - one) * (context - low) // (high - low)
-
-    return Bare(
-        start.pools,
-        tuple(map(between, start.fixed, end.fixed)),
-        tuple(map(between, start.per_slot, end.per_slot)),
-        start.weights,
-        tuple(
-            replace(one, room_bytes=between(one.room_bytes, other.room_bytes))
-            for one, other in zip(start.staging, end.staging, strict=True)
-        ),
-    )
-
-
-def raised(point: Bare | Unestimable, excess: Excess) -> Bare | Unestimable:
-    """The same with more for each slot beyond the first: one slot takes what it took."""
-    if isinstance(point, Unestimable):
-        return point
-    return Bare(
-        point.pools,
-        tuple(own - more for own, more in zip(point.fixed, excess, strict=True)),
-        tuple(own + more for own, more in zip(point.per_slot, excess, strict=True)),
-        point.weights,
-        tuple(replace(one, room_bytes=one.room_bytes - excess[one.position]) for one in point.staging),
-    )
+    def _bend(self, low: int, high: int) -> int:
+        """The last position before the lines at both ends meet; the middle where they do not meet between them."""
+        places = (low, low + 1, high - 1, high)
+        rows = [row for row in map(self.at, places) if row is not None]
+        start, second, last, end = (self.contexts[place] for place in places)
+        for one, two, three, four in zip(*rows, strict=True) if len(rows) == len(places) else ():
+            rise, fall = (two - one) * (end - last), (four - three) * (second - start)
+            if rise != fall:
+                meets = ((four - one) * (second - start) * (end - last) - fall * (end - start)) // (rise - fall)
+                position = bisect_right(self.contexts, start + meets) - 1
+                if low < position < high:
+                    return position
+        return (low + high) // 2

@@ -1,6 +1,6 @@
 """A curve over contexts as arrays, so that all contexts of a file are told at once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stackplan.bare import Bare, File
-from stackplan.serving import Unestimable
 from stackplan.taken import PoolTaken, Taken
 
 Integers = NDArray[np.int64]
+Row = tuple[int, ...]  # what `row_of` says of one context
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,26 +45,27 @@ class LineArrays:
     staging: tuple[tuple[int, int, Integers, Integers], ...]
 
     @classmethod
-    def of(cls, line: Sequence[Bare | Unestimable]) -> "LineArrays":
-        """The arrays of a line, up to the first context about which nobody can tell."""
-        told = [point for point in takewhile(lambda point: isinstance(point, Bare), line) if isinstance(point, Bare)]
-        if not told:
-            none = np.zeros((0, 0), dtype=np.int64)
-            return cls((), none, none, none, ())
-        fixed, per_slot, weights = (
-            np.array([getattr(point, name) for point in told], dtype=np.int64)
-            for name in ("fixed", "per_slot", "weights")
-        )
-        staging = tuple(
-            (
-                one.position,
-                one.kind,
-                np.array([point.staging[number].room_bytes for point in told], dtype=np.int64),
-                np.array([point.staging[number].copies for point in told], dtype=np.int64),
-            )
-            for number, one in enumerate(told[0].staging)
-        )
-        return cls(told[0].pools, fixed, per_slot, weights, staging)
+    def of(cls, like: Bare, table: Integers) -> "LineArrays":
+        """The arrays of a line of rows, in the pools and with the staging of ``like``."""
+        count = len(like.pools)
+        fixed, per_slot, weights = (table[:, start : start + count] for start in range(0, 3 * count, count))
+        staged = zip(like.staging, table[:, 3 * count :: 2].T, table[:, 3 * count + 1 :: 2].T, strict=True)
+        staging = tuple((one.position, one.kind, room, copies) for one, room, copies in staged)
+        return cls(like.pools, fixed, per_slot, weights, staging)
+
+    def renamed(self, pools: Mapping[str, str]) -> "LineArrays":
+        """`bare.renamed` of each of its points."""
+        named = [pools.get(pool, pool) for pool in self.pools]
+        order = sorted(range(len(named)), key=named.__getitem__)
+        parts = (self.fixed[:, order], self.per_slot[:, order], self.weights[:, order])
+        staging = tuple((order.index(pool), kind, room, copies) for pool, kind, room, copies in self.staging)
+        return LineArrays(tuple(named[one] for one in order), *parts, staging)
+
+    def raised(self, excess: Sequence[int]) -> "LineArrays":
+        """The same with ``excess`` by pool more for each slot beyond the first: one slot takes what it took."""
+        more = np.array(excess, dtype=np.int64)
+        staging = tuple((pool, kind, room - more[pool], copies) for pool, kind, room, copies in self.staging)
+        return LineArrays(self.pools, self.fixed - more, self.per_slot + more, self.weights, staging)
 
     def points(self, contexts: tuple[int, ...], file: File, budget: Callable[[str], int]) -> Points:
         """What the file takes at the first contexts, as many as fit: a longer one never needs fewer bytes."""
@@ -78,3 +79,26 @@ class LineArrays:
         over: NDArray[np.bool_] = np.any(fixed + self.per_slot > budgets, axis=1)
         most = int(over.argmax()) if over.any() else len(over)
         return Points(contexts[:most], self.pools, fixed[:most], self.per_slot[:most], self.weights[:most] + held)
+
+
+NONE = LineArrays((), *(np.zeros((0, 0), dtype=np.int64),) * 3, ())  # nobody can tell anything
+
+
+def row_of(point: Bare) -> Row:
+    """All amounts of a point in one row, as `LineArrays.of` takes them."""
+    staged = [amount for one in point.staging for amount in (one.room_bytes, one.copies)]
+    return (*point.fixed, *point.per_slot, *point.weights, *staged)
+
+
+def drawn(contexts: Sequence[int], known: Mapping[int, Row | None]) -> Integers:
+    """Rows at all contexts up to the first where nobody can tell, on straight lines between ``known`` positions."""
+    told = list(takewhile(lambda position: known[position] is not None, sorted(known)))
+    rows = np.array([known[position] for position in told], dtype=np.int64)
+    asked = np.array([contexts[position] for position in told], dtype=np.int64)
+    wanted = np.array(contexts[: told[-1] + 1], dtype=np.int64)
+    left = np.searchsorted(asked, wanted, side="right") - 1
+    right = np.minimum(left + 1, len(told) - 1)
+    past, span = (wanted - asked[left])[:, None], np.maximum(asked[right] - asked[left], 1)[:, None]
+    each, rest = np.divmod(rows[right] - rows[left], span)
+    found: Integers = rows[left] + each * past + rest * past // span
+    return found

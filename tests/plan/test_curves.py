@@ -1,9 +1,13 @@
 """What a shared curve tells of a file is what the estimator says when it is asked about that very file."""
 
+from collections.abc import Callable
+
 import pytest
 from tests.plan.worlds import PROFILES, bundled
 
 from stackplan.bases import Base
+from stackplan.curves import knots
+from stackplan.line_arrays import drawn
 from stackplan.pipeline import Space, space_of
 from stackplan.serving import Unestimable
 from stackplan.taken import Taken
@@ -70,3 +74,47 @@ def test_a_twin_card_takes_what_the_first_takes() -> None:
             plain[base.placement.devices][name] = pools
     assert plain["gpu0",]
     assert plain["gpu0",] == plain["gpu1",]
+
+
+CONTEXTS = tuple(range(4096, 4096 * 33, 4096))
+CURVES: dict[str, Callable[[int], int]] = {
+    "straight": lambda context: 7 + 3 * context,
+    "bent once": lambda context: max(9_000_000, 30 * context + 5_000_000),
+    "bent twice": lambda context: max(9_000_000, 30 * context + 8_000_000, 90 * context + 5_000_000),
+    "a window that fills": lambda context: 80 * min(context, 21_000) + context,
+    "a jump nobody told of": lambda context: context + (50_000_000 if context > 40_000 else 0),
+    "everywhere bent": lambda context: context * context,
+}
+QUESTIONS = {"straight": 4, "bent once": 9, "bent twice": 14, "a window that fills": 9}
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_a_curve_from_few_questions_is_the_curve_from_all(name: str) -> None:
+    curve = CURVES[name]
+    known = knots(CONTEXTS, lambda context: (curve(context),), ())
+    assert drawn(CONTEXTS, known)[:, 0].tolist() == [curve(context) for context in CONTEXTS]
+    assert len(known) <= QUESTIONS.get(name, len(CONTEXTS))
+
+
+def test_parts_of_a_curve_that_bend_at_different_contexts_are_all_found() -> None:
+    def rows(context: int) -> tuple[int, ...]:
+        return (CURVES["bent once"](context), CURVES["a window that fills"](context), CURVES["straight"](context))
+
+    assert drawn(CONTEXTS, knots(CONTEXTS, rows, ())).tolist() == [list(rows(context)) for context in CONTEXTS]
+
+
+def test_a_jump_that_is_told_costs_few_questions() -> None:
+    curve = CURVES["a jump nobody told of"]
+    known = knots(CONTEXTS, lambda context: (curve(context),), (40_000,))
+    assert drawn(CONTEXTS, known)[:, 0].tolist() == [curve(context) for context in CONTEXTS]
+    assert len(known) <= 8
+
+
+def test_a_curve_ends_where_nobody_can_tell_any_more() -> None:
+    known = knots(CONTEXTS, lambda context: (context,) if context < 50_000 else None, ())
+    assert drawn(CONTEXTS, known)[:, 0].tolist() == [context for context in CONTEXTS if context < 50_000]
+
+
+def test_between_two_contexts_that_were_asked_bytes_of_any_size_are_whole_numbers() -> None:
+    contexts, huge = (1, 2, 10_000_001), 5 * 10**15
+    assert drawn(contexts, {0: (0,), 2: (huge,)})[:, 0].tolist() == [0, huge // 10_000_000, huge]

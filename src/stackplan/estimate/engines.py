@@ -34,6 +34,9 @@ PLACES: Final[Mapping[str, Callable[[Placement], Unestimable | None]]] = {
 }
 """Where an engine runs nothing, for those that do not run wherever they compute."""
 
+STEPS: Final[Mapping[str, tuple[int, ...]]] = {"ollama": ollama.STEPS}
+"""Context lengths of a slot above which an engine works in other batches, so that its bytes jump."""
+
 
 def place_obstacle(engine: str, placement: Placement) -> Unestimable | None:
     """Why ``engine`` runs no model at a placement, whatever its file; None where it may."""

@@ -18,6 +18,7 @@ KV_TYPES = ("f16", "q8_0", "q4_0")  # OLLAMA_KV_CACHE_TYPE, one for K and V
 # Micro-batch by num_ctx: above 32768 tokens 2048, above 4096 1024, else 512.
 _BATCHES = ((32768, 2048), (4096, 1024))
 _SMALLEST_BATCH = 512
+STEPS = tuple(above for above, _ in _BATCHES)
 # num_ctx when nobody sets it, by total VRAM; capped by what the model was trained for.
 _CONTEXTS = ((47 * GIB, 262144), (23 * GIB, 32768))
 _SMALLEST_CONTEXT = 4096
