@@ -27,12 +27,13 @@ RANKS = {
         catalog_codec configuration declared_host device_catalog_schema estimate idle_host measurement needs placements plan quality quantisation solve speed_index stack_schema utility
         assess bare fallbacks calibration catalog_yaml device_catalog_yaml eligibility judgement_schema lock measurement_lines render settings stack_yaml utility_terms
         afterwards calibration_store catalog_sizes detect device_profile diff dominated download drift judgement_yaml line_arrays profile_yaml proposers rating reasons running
-        curves prospects
+        curves file_bounds
+        prospects
         ways
         bases catalog_build judgement_index profile verify
         bench catalog_index options
         deployed granted offered outlines
-        shelves sketches
+        gaining shelves sketches
         market
         reach seeds
         choose saving
@@ -92,10 +93,10 @@ SPEAKING = {"rich", "typer"}
 PURE = {
     "afterwards", "alone", "architecture", "assemble", "assess", "bases", "calibration", "catalog", "choose",
     "configuration", "contexts", "counterfactual", "curves", "deployed", "diff", "dominated", "effort", "eligibility",
-    "estimate", "explain", "fallbacks", "fixes", "granted", "hardware", "line_arrays", "market", "measurement",
-    "merits", "needs", "offered", "options", "outlines", "pipeline", "placements", "plan", "problem", "proposers",
-    "prospects", "quality", "quantisation", "rating", "reach", "reasons", "remote", "runtime", "saving", "seeds",
-    "serving", "shelves", "sketches", "traded", "utility", "utility_terms", "ways", "whatif",
+    "estimate", "explain", "fallbacks", "file_bounds", "fixes", "gaining", "granted", "hardware", "line_arrays",
+    "market", "measurement", "merits", "needs", "offered", "options", "outlines", "pipeline", "placements", "plan",
+    "problem", "proposers", "prospects", "quality", "quantisation", "rating", "reach", "reasons", "remote", "runtime",
+    "saving", "seeds", "serving", "shelves", "sketches", "traded", "utility", "utility_terms", "ways", "whatif",
 }  # fmt: skip
 ASKING_A_PROGRAM = {"estimate.oracle"}  # runs llama.cpp's own estimator beside ours; no plan comes through it
 OF_THE_WORLD = {"os", "time", "datetime", "random", "secrets", "socket", "subprocess", "tempfile", "shutil", "glob"}

@@ -4,23 +4,22 @@ Remembers what many configurations share: buffers and caches depend on the shape
 not on the context. Everything asked twice is answered once.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from math import inf
 from typing import Protocol
 
-from stackplan.architecture import Architecture, WeightTable
+from stackplan.architecture import WeightTable
 from stackplan.catalog import Artifact, Model
 from stackplan.configuration import WHOLE_TEXT_MODES, Configuration
 from stackplan.estimate.engines import Beside, estimate_serving
-from stackplan.estimate.lightest import Light, lightest
 from stackplan.estimate.overhead import device_lines
 from stackplan.estimate.process_memory import vocabulary_bytes
 from stackplan.estimate.question import DraftWeights
-from stackplan.estimate.speed import ceiling, decode, quantisation_factor
+from stackplan.estimate.side_by_side import SideBySide
+from stackplan.estimate.speed import decode
 from stackplan.estimate.speed_model import SpeedModel
 from stackplan.estimate.speed_rates import HostRates, host_rates
-from stackplan.estimate.speed_traffic import Workload, workload
+from stackplan.estimate.speed_traffic import Workload
 from stackplan.estimate.weight_places import weights_by_place
 from stackplan.hardware import Device, Host
 from stackplan.serving import HOST, Demand, Estimate, Placement, SpeedEstimate, Unestimable
@@ -36,6 +35,8 @@ MeasuredSpeed = Callable[[Configuration, SpeedEstimate | None, Callable[[int], S
 
 class Assess(Protocol):
     """What options need to know of a configuration."""
+
+    at_once: SideBySide
 
     def takes(self, configuration: Configuration, slots: int = 1) -> Taken | Unestimable:
         """Bytes per pool as an affine function of slots, exact for so many ``slots``."""
@@ -55,15 +56,6 @@ class Assess(Protocol):
     def speed(self, configuration: Configuration) -> SpeedEstimate | None:
         """Tokens per second of one stream, nothing ahead of it; None where that means nothing or nobody knows."""
 
-    def light(self, model: Model, files: Sequence[Artifact]) -> Light | None:
-        """What none of a model's files goes below; None where nobody knows."""
-
-    def ceiling(self, light: Light, placement: Placement) -> float:
-        """Tokens per second of one stream that none of them exceeds, generating; infinite: nobody knows."""
-
-    def held(self, light: Light, placement: Placement) -> tuple[PoolTaken, ...]:
-        """Bytes of weights that each of them holds at least, by pool, as llama.cpp holds them."""
-
     def work(self, configuration: Configuration) -> Workload:
         """What a token of the configuration touches, where `speed` has an answer."""
 
@@ -75,19 +67,19 @@ class HostAssessor:
     host: Host
     model: SpeedModel
     rates: HostRates
+    at_once: SideBySide
     measured: "MeasuredSpeed | None" = None
     _pools: dict[str, str] = field(default_factory=dict)
     _workloads: dict[tuple[int, int, str], Workload] = field(default_factory=dict)
-    _shapes: dict[int, Workload] = field(default_factory=dict)
     _speeds: dict[tuple[int, int, str, Placement], SpeedEstimate | None] = field(default_factory=dict)
-    _lights: dict[tuple[str, tuple[str, ...]], Light | None] = field(default_factory=dict)
-    _alive: list[object] = field(default_factory=list)  # so that identities, which are quicker than hashes, stay theirs
 
     @classmethod
     def of(cls, host: Host, model: SpeedModel, measured: "MeasuredSpeed | None" = None) -> "HostAssessor":
         """An assessor of ``host`` that has not been asked anything yet; ``measured`` has the last word on speeds."""
         pools = {device.id: device.pool for device in host.devices} | {HOST: host.host_pool.id}
-        return cls(host, model, host_rates(model, host), measured, pools)
+        rates = host_rates(model, host)
+        at_once = SideBySide(host, model, rates, KV_DEPTH_TOKENS, may_be_measured=measured is not None)
+        return cls(host, model, rates, at_once, measured, pools)
 
     def takes(self, configuration: Configuration, slots: int = 1) -> Taken | Unestimable:
         """Bytes per pool; what all ``slots`` take of cache, state and output is told as one slot's.
@@ -123,13 +115,6 @@ class HostAssessor:
         head = configuration.ahead is not None and configuration.ahead.draft is None
         held = weights_by_place(shape, file.weights, configuration.placement, eyes, prediction=head)
         return tuple([size for _, size in self._pooled(held)])
-
-    def held(self, light: Light, placement: Placement) -> tuple[PoolTaken, ...]:
-        """Weights and nothing else: `takes` is more. A prediction head in use counts as layers, so that a cut moves."""
-        heads = (False, True) if light.weights.prediction_bytes and placement.is_cut else (False,)
-        asked = [weights_by_place(light.architecture, light.weights, placement, prediction=head) for head in heads]
-        least = [min(one) for one in zip(*map(self._pooled, asked), strict=True)]
-        return tuple([PoolTaken(pool, size, 0, size) for pool, size in least])
 
     def _pooled(self, places: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
         held: dict[str, int] = {}
@@ -174,33 +159,6 @@ class HostAssessor:
         if self.measured is not None:
             speed = self.measured(configuration, speed, lambda depth: self._decode(configuration, depth))
         return _reading(speed) if speed and configuration.mode in WHOLE_TEXT_MODES else speed
-
-    def light(self, model: Model, files: Sequence[Artifact]) -> Light | None:
-        """Worked out once for the same files."""
-        key = (model.id, tuple([file.id for file in files]))
-        if key not in self._lights:
-            self._lights[key] = self._light(model, files)
-        return self._lights[key]
-
-    def _light(self, model: Model, files: Sequence[Artifact]) -> Light | None:
-        shape, tables = model.architecture, [file.weights for file in files if file.weights is not None]
-        if shape is None or not tables or len(tables) < len(files):
-            return None
-        least = lightest(tables)
-        factor = min(quantisation_factor(self.model, file.quantisation) for file in files)
-        return Light(shape, least, self._prepared(shape, least), factor)
-
-    def ceiling(self, light: Light, placement: Placement) -> float:
-        """What reading the lightest weights alone allows; nothing is known of what may have been measured."""
-        if self.measured is not None:
-            return inf
-        return ceiling(self.model, self.rates, light.work, light.factor, placement)
-
-    def _prepared(self, shape: Architecture, weights: WeightTable, quantisation: str = "") -> Workload:
-        self._alive += [shape, weights]
-        found = workload(shape, weights, quantisation, like=self._shapes.get(id(shape)))
-        self._shapes.setdefault(id(shape), found)
-        return found
 
     def _derived(self, configuration: Configuration) -> SpeedEstimate | None:
         work = self._work(configuration.model, configuration.artifact)
@@ -247,7 +205,7 @@ class HostAssessor:
         key = (id(shape), id(weights), artifact.quantisation)
         found = self._workloads.get(key)
         if found is None:
-            found = self._workloads[key] = self._prepared(shape, weights, artifact.quantisation)
+            found = self._workloads[key] = self.at_once.workloads.of(shape, weights, artifact.quantisation)
         return found
 
 

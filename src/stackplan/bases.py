@@ -4,16 +4,22 @@ A base fixes artifact, placement and KV type. What it takes at each context is t
 the same for every quantisation) plus the file's part (weights), so that the shape is asked once for all files.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from stackplan.assess import Assess
 from stackplan.bare import loaded
+from stackplan.catalog import Artifact
 from stackplan.configuration import Configuration, place_name
 from stackplan.curves import Curves
+from stackplan.dominated import Undominated
 from stackplan.eligibility import Refusal
+from stackplan.file_bounds import FileBounder
 from stackplan.hardware import Host
-from stackplan.line_arrays import Points
+from stackplan.line_arrays import Integers, Points
 from stackplan.needs import RoleNeed
 from stackplan.proposers import Proposers
 from stackplan.prospects import Prospect, Prospector, Served
@@ -24,7 +30,7 @@ from stackplan.taken import Taken
 from stackplan.ways import Lot, Rater, Way
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Base(Way):
     """A way to run a model, and what it takes at the first of its contexts: with one slot that fits its place alone."""
 
@@ -42,14 +48,16 @@ class BaseFinder:
     rating: Rating
     proposers: Proposers
     refusals: list[Refusal] = field(default_factory=list)
-    _lots: dict[Prospect, tuple[Lot, ...]] = field(default_factory=dict)
-    _opened: dict[Lot, tuple[Base, ...]] = field(default_factory=dict)
+    _bases: dict[Prospect, tuple[Base, ...]] = field(default_factory=dict)
+    _opened: dict[Way, Base | None] = field(default_factory=dict)
     _curves: Curves = field(init=False)
     _rater: Rater = field(init=False)
+    _budgets: Integers = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin to remember curves."""
         self._curves = Curves(self.assess)
+        self._budgets = np.array([pool.budget_bytes for pool in self.host.pools], dtype=np.int64)
         positions = {need.id: position for position, need in enumerate(self.needs)}
         known = (self.host, self.needs, self.assess, self.rating, self.proposers)
         self._rater = Rater(*known, self._curves, self.refusals, positions)
@@ -63,8 +71,8 @@ class BaseFinder:
     def prospects(self, served: Iterable[Served]) -> tuple[Prospect, ...]:
         """Where models could run, before anything is estimated; who can run nowhere is refused."""
         found: list[Prospect] = []
-        judges = (self.rating, self.assess, self.proposers)
-        prospector = Prospector(self.host, self.policy, *judges, self._rater.positions)
+        bounder = FileBounder(self.rating, self.assess.at_once, self.proposers)
+        prospector = Prospector(self.host, self.policy, self.rating, bounder, self._rater.positions)
         for one in served:
             own, obstacles = prospector.prospects(one)
             if all(prospect.placement.is_cut for prospect in own):
@@ -76,25 +84,40 @@ class BaseFinder:
 
     def is_hopeless(self, prospect: Prospect) -> bool:
         """Whether the weights of every file alone exceed a pool that they are in."""
-        return any(pool.fixed_bytes > self._rater.budget(pool.pool) for pool in prospect.least.pools)
+        return not self.fits(prospect.held.min(axis=0)).all()
 
-    def lots(self, prospect: Prospect) -> tuple[Lot, ...]:
-        """The files of a prospect that may fit its place and are worth something to somebody; worked out once."""
-        known = self._lots.get(prospect)
-        if known is None:
-            known = self._lots[prospect] = tuple(self._rater.lots(prospect))
-        return known
+    def fits(self, held: Integers) -> NDArray[np.bool_]:
+        """Whether bytes by pool (in the last dimension, as the host lists them) fit each of the pools."""
+        fits: NDArray[np.bool_] = np.asarray((held <= self._budgets).all(axis=-1))
+        return fits
 
-    def bases_of(self, lot: Lot) -> tuple[Base, ...]:
+    def lots(self, prospect: Prospect) -> Iterator[Lot]:
+        """The files of a prospect that may fit its place and are worth something to somebody."""
+        undominated = Undominated()
+        for file in prospect.files:
+            lot = self.lot(prospect, file, undominated)
+            if lot is not None:
+                yield lot
+
+    def lot(self, prospect: Prospect, file: Artifact, undominated: Undominated) -> Lot | None:
+        """One of them, but for ways that others which were looked at before make pointless."""
+        return self._rater.lot(prospect, file, undominated)
+
+    def bases_of(self, lot: Lot) -> Iterator[Base]:
         """Every base of a lot that fits its place alone; worked out once."""
-        known = self._opened.get(lot)
-        if known is None:
-            known = self._opened[lot] = tuple(base for way in lot.ways if (base := self._based(way)) is not None)
-        return known
+        for way in lot.ways:
+            if way not in self._opened:
+                self._opened[way] = self._based(way)
+            if base := self._opened[way]:
+                yield base
 
     def bases(self, prospect: Prospect) -> tuple[Base, ...]:
-        """Every base of a prospect that fits its place alone."""
-        return tuple(base for lot in self.lots(prospect) for base in self.bases_of(lot))
+        """Every base of a prospect that fits its place alone; worked out once."""
+        known = self._bases.get(prospect)
+        if known is None:
+            known = tuple(base for lot in self.lots(prospect) for base in self.bases_of(lot))
+            self._bases[prospect] = known
+        return known
 
     def curve(self, base: Base) -> list[tuple[int, Taken]]:
         """What the base takes at each context that fits its place alone, ascending."""

@@ -1,19 +1,22 @@
 """Which options could gain at given prices, told without making them.
 
 Half a million options could be looked at in every round of pricing. What nobody has looked at is told by bounds: a
-prospect by the best of its files and the lightest, each of its lots by what one file is worth there at its bare
-weights. A lot that could gain is opened: outlines say what each need gets of a base at best. The options of an
-outline, one for each context, are asked for when it could gain.
+prospect by the best of its files and the lightest, each file by its bare weights and the speed that reading them
+allows. A file that could gain is rated: its lot says what each way to run it is worth. A lot that could gain is opened:
+outlines say what each need gets of a base at best. The options of an outline, one for each context, are asked for when
+it could gain.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stackplan.bases import Base, BaseFinder
+from stackplan.catalog import Artifact
+from stackplan.dominated import Undominated
+from stackplan.gaining import Gaining, Live, Option, varied
 from stackplan.line_arrays import Points
 from stackplan.offered import Floats, Integers, Offered, Rows, Terms, amounts_at, joined, rows_of
 from stackplan.options import Column, column_of
@@ -21,18 +24,17 @@ from stackplan.outlines import Outline
 from stackplan.problem import TIERS
 from stackplan.prospects import Prospect
 from stackplan.shelves import Shelf
-from stackplan.sketches import outlook_of, sketch_of, terms_of
+from stackplan.sketches import files_of, lot_sketch, outlooks_of, sketch_of, terms_of
 from stackplan.solve.pricing import PriceList
 from stackplan.ways import Lot
 
 TOLERANCE = 1.0  # thousandths of a utility point: what float prices may be off
 _LOOKED = 240  # prospects looked into in one round
+_RATED = 240  # files rated in one round
 _OPENED = 120  # lots opened in one round
 _ASKED = 120  # outlines whose options are asked for in one round
-_ADDED = 150  # options added in one round
-_OF_A_MODEL, _FEW = 6, 64  # of one model, unless there are few
 
-Option = tuple[int, int]  # its number, and that of its tier
+FileOf = tuple[int, Artifact]  # with the number of its prospect
 
 Keep = Callable[[Base], Base | None]
 """What a narrowed space makes of a base: None where it has no place in it."""
@@ -48,14 +50,6 @@ def kept_bases(prospect: Prospect, finder: BaseFinder, keep: Keep) -> list[Base]
     return [kept for base in finder.bases(prospect) if (kept := keep(base)) is not None]
 
 
-@dataclass(frozen=True, slots=True)
-class Gaining:
-    """Options outside that gain most at given prices, and the most that all that is outside could add."""
-
-    options: tuple[Option, ...]
-    missed: float
-
-
 @dataclass(slots=True, repr=False)
 class Market:
     """All ways to run all models of a space. ``keep`` narrows what is opened."""
@@ -65,10 +59,13 @@ class Market:
     terms: Terms
     prospects: tuple[Prospect, ...]
     _outlooks: Shelf[Prospect]
+    _files: Shelf[FileOf]
     _lots: Shelf[Lot]
     _outlined: Rows
     _optioned: Rows
-    _held: dict[int, range] = field(default_factory=dict)  # lots by prospect
+    _files_of: dict[int, list[int]] = field(default_factory=dict)  # by prospect
+    _lots_of: dict[int, list[int]] = field(default_factory=dict)  # by prospect
+    _undominated: dict[int, Undominated] = field(default_factory=dict)  # by prospect
     _outlines_of: dict[int, list[Outline]] = field(default_factory=dict)  # by lot
     _outlines: list[Outline] = field(default_factory=list)
     _owners: list[Outline] = field(default_factory=list)  # by option
@@ -80,9 +77,9 @@ class Market:
         """The market of a space, before anything is opened."""
         own = tuple(one for one in prospects if one.best and not finder.is_hopeless(one))
         terms = terms_of(own, finder)
-        outlooks, lots = Shelf[Prospect].of(terms), Shelf[Lot].of(terms)
-        outlooks.add(own, [outlook_of(one, finder, terms) for one in own])
-        return cls(finder, keep, terms, own, outlooks, lots, rows_of([], terms), rows_of([], terms))
+        outlooks, files, lots = Shelf[Prospect].of(terms), Shelf[FileOf].of(terms), Shelf[Lot].of(terms)
+        outlooks.add(own, outlooks_of(own, terms))
+        return cls(finder, keep, terms, own, outlooks, files, lots, rows_of([], terms), rows_of([], terms))
 
     @property
     def offered(self) -> int:
@@ -108,21 +105,36 @@ class Market:
     def opened(self, number: int) -> list[Outline]:
         """The outlines of a prospect, which is opened if it was not."""
         self.open([number])
-        return [outline for lot in self._held[number] for outline in self._outlines_of[lot]]
+        return [outline for lot in self._lots_of[number] for outline in self._outlines_of[lot]]
 
     def open(self, numbers: Sequence[int]) -> None:
         """Look closely at all that prospects hold."""
         self._look(np.array(numbers, dtype=np.int64))
-        self._open(np.array([lot for number in numbers for lot in self._held[number]], dtype=np.int64))
+        self._rate(np.array([file for number in numbers for file in self._files_of[number]], dtype=np.int64))
+        self._open(np.array([lot for number in numbers for lot in self._lots_of[number]], dtype=np.int64))
 
     def _look(self, numbers: Integers) -> None:
-        """Look into prospects: their lots."""
+        """Look into prospects: the files whose weights fit."""
+        taken = self._outlooks.take(numbers)
+        rows = files_of([prospect for _, prospect in taken], self.terms)
+        files = [(number, file) for number, prospect in taken for file in prospect.files]
+        fitting = np.flatnonzero(self.finder.fits(rows.fixed))
+        begun = len(self._files.items)
+        for number, _ in taken:
+            self._files_of[number], self._lots_of[number], self._undominated[number] = [], [], Undominated()
+        for place, fits in enumerate(fitting.tolist()):
+            self._files_of[files[fits][0]].append(begun + place)
+        self._files.add([files[fits] for fits in fitting.tolist()], rows.some(fitting))
+
+    def _rate(self, numbers: Integers) -> None:
+        """Rate files: their lots, smaller files first."""
         begun, lots = len(self._lots.items), list[Lot]()
-        for number, prospect in self._outlooks.take(numbers):
-            own = self.finder.lots(prospect)
-            self._held[number] = range(begun + len(lots), begun + len(lots) + len(own))
-            lots += own
-        self._lots.add(lots, [outlook_of(lot, self.finder, self.terms) for lot in lots])
+        for _, (number, file) in self._files.take(np.sort(numbers)):
+            lot = self.finder.lot(self.prospects[number], file, self._undominated[number])
+            if lot is not None:
+                self._lots_of[number].append(begun + len(lots))
+                lots.append(lot)
+        self._lots.add(lots, rows_of([lot_sketch(lot, self.finder, self.terms) for lot in lots], self.terms))
 
     def _open(self, numbers: Integers) -> None:
         """Open lots: their outlines."""
@@ -142,6 +154,8 @@ class Market:
         tiers = self._tiers(found)
         unlooked, outlooks = self._outlooks.promising(tiers, TOLERANCE)
         self._look(unlooked[:_LOOKED])
+        unrated, files = self._files.promising(tiers, TOLERANCE)
+        self._rate(unrated[:_RATED])
         unopened, lots = self._lots.promising(tiers, TOLERANCE)
         self._open(unopened[:_OPENED])
         live = self._live(tiers, TOLERANCE, sparing=True)
@@ -151,14 +165,16 @@ class Market:
             _most(self._outlined.values[live.outlines], best.max(axis=1, initial=0.0)),
             _most(self._outlined.values[live.unasked], live.bounds),
             _most(self._outlooks.rows.values[unlooked[_LOOKED:]], outlooks[_LOOKED:]),
+            _most(self._files.rows.values[unrated[_RATED:]], files[_RATED:]),
             _most(self._lots.rows.values[unopened[_OPENED:]], lots[_OPENED:]),
         ]
-        return Gaining(tuple(self._varied(live, gains, best)), float(np.max(missed, axis=0).sum()))
+        return Gaining(tuple(varied(live, gains, best, TOLERANCE)), float(np.max(missed, axis=0).sum()))
 
     def above(self, found: PriceList, least: float) -> tuple[Integers, Floats]:
         """Every option that may gain more than ``least`` in some tier, and by tier what each may gain."""
         tiers = self._tiers(found)
         self._look(self._outlooks.promising(tiers, least)[0])
+        self._rate(self._files.promising(tiers, least)[0])
         self._open(self._lots.promising(tiers, least)[0])
         live = self._live(tiers, least)
         return live.options, live.gains
@@ -183,7 +199,7 @@ class Market:
     def _tiers(self, found: PriceList) -> list[Offered]:
         return [Offered(found, tier, self.finder, self.terms) for tier in TIERS]
 
-    def _live(self, tiers: list[Offered], least: float, *, sparing: bool = False) -> "_Live":
+    def _live(self, tiers: list[Offered], least: float, *, sparing: bool = False) -> Live:
         """Options of outlines that may gain more than ``least``; ``sparing`` asks for few that nobody asked for."""
         bounds = np.stack([tier.gains(self._outlined) for tier in tiers], axis=1)
         highest = bounds.max(axis=1, initial=-np.inf)
@@ -202,7 +218,7 @@ class Market:
             chosen = np.flatnonzero(bounds[owners, number] > least)
             gains[chosen, number] = tier.gains(self._optioned.some(options[chosen]))
         keys = self._outlined.key[owners]
-        return _Live(outlines, options, gains, np.cumsum(sizes) - sizes, unasked, highest[unasked], keys)
+        return Live(outlines, options, gains, np.cumsum(sizes) - sizes, unasked, highest[unasked], keys)
 
     def _ask(self, outlines: Iterable[Outline]) -> None:
         """Ask for the options of outlines that were not asked for."""
@@ -231,47 +247,6 @@ class Market:
             told = [self.finder.rating.context_factor(need, context) for need in self.terms.needs]
             known = self._factors[context] = np.array(told)
         return known
-
-    def _varied(self, live: "_Live", gains: Floats, best: Floats) -> Iterator[Option]:
-        """The most gaining: the best of each outline, or all where these are few; not too many of one model."""
-        if (best > TOLERANCE).sum() < _FEW:
-            options, tiers = (gains > TOLERANCE).nonzero()
-        else:
-            chosen, tiers = (best > TOLERANCE).nonzero()
-            ends = [*live.starts[1:], len(live.options)]
-            spans = [slice(live.starts[outline], ends[outline]) for outline in chosen]
-            tops = [gains[own, tier].argmax() for own, tier in zip(spans, tiers, strict=True)]
-            options = live.starts[chosen] + np.array(tops, dtype=np.int64)
-        order = np.argsort(-gains[options, tiers], kind="stable")
-        crowd = np.array(_counted(live.keys[options[order]])) // _OF_A_MODEL
-        most = max(_FEW, min(_ADDED, int((crowd == 0).sum())))
-        for at in order[np.argsort(crowd, kind="stable")][:most]:
-            yield int(live.options[options[at]]), int(tiers[at])
-
-
-def _counted(keys: Integers) -> list[int]:
-    """For each key how often it came before."""
-    seen, found = Counter[int](), list[int]()
-    for key in keys.tolist():
-        found.append(seen[key])
-        seen[key] += 1
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Live:
-    """Outlines that may gain, their options (and keys) one outline after the other, and by tier what each may gain.
-
-    ``unasked`` outlines may gain as much as their ``bounds``; nobody asked for their options.
-    """
-
-    outlines: Integers
-    options: Integers
-    gains: Floats
-    starts: Integers
-    unasked: Integers
-    bounds: Floats
-    keys: Integers
 
 
 def _most(values: Floats, gains: Floats) -> Floats:

@@ -100,7 +100,7 @@ def amounts_of(taken: Sequence[Taken], terms: Terms) -> tuple[Integers, Integers
     for row, one in enumerate(taken):
         for pool, *own in one.pools:
             amounts[:, row, terms.pools[pool]] = own
-    return _amounts(amounts, terms)
+    return amounts_loaded(amounts[0], amounts[1], amounts[2], terms)
 
 
 def amounts_at(points: Points, terms: Terms) -> tuple[Integers, Integers, Integers, Integers]:
@@ -108,11 +108,13 @@ def amounts_at(points: Points, terms: Terms) -> tuple[Integers, Integers, Intege
     pools = [terms.pools[pool] for pool in points.pools]
     amounts = np.zeros((3, len(points), len(terms.pools)), dtype=np.int64)
     amounts[0][:, pools], amounts[1][:, pools], amounts[2][:, pools] = points.fixed, points.per_slot, points.weights
-    return _amounts(amounts, terms)
+    return amounts_loaded(amounts[0], amounts[1], amounts[2], terms)
 
 
-def _amounts(amounts: Integers, terms: Terms) -> tuple[Integers, Integers, Integers, Integers]:
-    fixed, per_slot, weights = amounts[0], amounts[1], amounts[2]
+def amounts_loaded(
+    fixed: Integers, per_slot: Integers, weights: Integers, terms: Terms
+) -> tuple[Integers, Integers, Integers, Integers]:
+    """The same of bytes by row and pool."""
     if terms.mapped < 0:
         none = np.zeros(len(fixed), dtype=np.int64)
         return fixed, per_slot, none, none

@@ -4,27 +4,23 @@ Working out what takes how much and how fast it is costs far more than telling t
 told from the catalog alone; only what could be part of a better choice is opened (`bases`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
 from stackplan.architecture import Architecture
-from stackplan.assess import Assess
-from stackplan.bare import SEPARABLE_ENGINES
 from stackplan.catalog import Artifact, Model
 from stackplan.dominated import EXPERT_SPACING, LAYER_SPACING, best_files, spaced
 from stackplan.estimate.engines import place_obstacle
 from stackplan.estimate.kv_cache import cache_obstacle
-from stackplan.estimate.lightest import Light
 from stackplan.estimate.speed_traffic import KV_ELEMENT_BYTES
+from stackplan.file_bounds import FileBounder, FileBounds, Floats, Integers
 from stackplan.hardware import Host
 from stackplan.needs import RoleNeed
 from stackplan.placements import partial_placements, runs_at, whole_placements
-from stackplan.proposers import Proposers
 from stackplan.rating import Rating
 from stackplan.serving import Placement, Serving, Unestimable
 from stackplan.stack import Policy
-from stackplan.taken import PoolTaken, Taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +46,19 @@ class Served:
 class Prospect:
     """A model in one engine at one placement: the ``files`` and cache types that it could have there.
 
-    ``best`` are points that no way to run it there exceeds, by place of the need in the request; ``least`` are weights
-    that each way holds at least.
+    No way to run a file there is worth more than ``worth`` (points by need of those ``served``, and file) or holds less
+    than ``held`` (bytes by file and pool). ``best`` are points that none of them exceeds, by place of the need in the
+    request.
     """
 
     served: Served
-    placement: Placement
     files: tuple[Artifact, ...]
     kv_types: tuple[str, ...]
+    placement: Placement
+    worth: Floats
+    held: Integers
     best: tuple[tuple[int, float], ...]
-    least: Taken
-
-    @property
-    def least_weight_bytes(self) -> int:
-        """The same in all pools together; 0 where nobody knows."""
-        return sum(pool.fixed_bytes for pool in self.least.pools)
-
-
-Ceiling = tuple[float, float]  # tokens per second at most, and what proposed tokens could multiply them by
+    least_weight_bytes: int  # of the lightest file, in all pools together; 0 where nobody knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +68,7 @@ class Prospector:
     host: Host
     policy: Policy
     rating: Rating
-    assess: Assess
-    proposers: Proposers
+    bounder: FileBounder
     positions: Mapping[str, int]
     _thrifty: dict[int, tuple[str, ...]] = field(default_factory=dict)
     _places: dict[str, tuple[tuple[Placement, ...], dict[str, Unestimable]]] = field(default_factory=dict)
@@ -92,15 +82,20 @@ class Prospector:
         shape, obstacles = served.model.architecture, dict[str, Unestimable]()
         partial = partial_placements(self.host, shape, self.policy) if shape and served.mode == "chat" else ()
         partial = self._reached(served, partial, obstacles)
+        whole = self._whole(served, obstacles)
+        if not whole and not partial:
+            return [], obstacles
         pinned = {need.quantisation for need in served.needs if need.quantisation}
         files = best_files(served.artifacts, pinned, lambda file: self.rating.kept(served.model, file, "f16"))
-        whole = self._whole(served, obstacles)
-        light = self.assess.light(served.model, files)
-        found = self._prospects(served, whole, files, self.policy.kv_types, light)
+        bounds = self.bounder.bounds(served.model, served.engine, served.needs, files, (*whole, *partial))
+        every = bounds.some(slice(len(whole)), range(len(files)))
+        found = self._prospects(served, whole, files, self.policy.kv_types, every)
         if partial:
             spacing = EXPERT_SPACING if any(place.cpu_expert_layers for place in partial) else LAYER_SPACING
-            cut, thrifty = spaced(files, pinned, spacing), self._thriftiest(shape)
-            found += self._prospects(served, partial, cut, thrifty, light)
+            names = {file.id for file in spaced(files, pinned, spacing)}
+            chosen = [number for number, file in enumerate(files) if file.id in names]
+            few, thrifty = tuple([files[number] for number in chosen]), self._thriftiest(shape)
+            found += self._prospects(served, partial, few, thrifty, bounds.some(slice(len(whole), None), chosen))
         return found, obstacles
 
     def _prospects(
@@ -109,37 +104,21 @@ class Prospector:
         places: Sequence[Placement],
         files: tuple[Artifact, ...],
         kv_types: tuple[str, ...],
-        light: Light | None,
+        bounds: FileBounds,
     ) -> list[Prospect]:
-        kept = max((self.rating.kept(served.model, file, "f16") for file in files), default=0.0)
+        own, numbers = (served, files, kv_types), [self.positions[need.id] for need in served.needs]
+        most, least = bounds.worth.max(axis=2).tolist(), bounds.held.sum(axis=2).min(axis=1).tolist()
         return [
             Prospect(
-                served,
+                *own,
                 place,
-                files,
-                kv_types,
-                tuple(self._best(served, kept, self._ceiling(served, place, light))),
-                self._least(served, place, light),
+                bounds.worth[number],
+                bounds.held[number],
+                tuple([(need, points) for need, points in zip(numbers, most[number], strict=True) if points > -inf]),
+                least[number],
             )
-            for place in places
+            for number, place in enumerate(places)
         ]
-
-    def _ceiling(self, served: Served, place: Placement, light: Light | None) -> Ceiling:
-        if served.mode != "chat" or light is None:
-            return inf, 1.0
-        speedup = self.proposers.most_speedup(served.model, served.engine, place)
-        return self.assess.ceiling(light, place), speedup
-
-    def _least(self, served: Served, place: Placement, light: Light | None) -> Taken:
-        if light is None or served.engine not in SEPARABLE_ENGINES:
-            return Taken((PoolTaken(self.host.host_pool.id, 0, 0, 0),))
-        return Taken(self.assess.held(light, place))
-
-    def _best(self, served: Served, kept: float, ceiling: Ceiling) -> Iterator[tuple[int, float]]:
-        for need in served.needs:
-            most = self.rating.most(need, served.model, kept, *ceiling)
-            if most is not None:
-                yield self.positions[need.id], most
 
     def _whole(self, served: Served, obstacles: dict[str, Unestimable]) -> tuple[Placement, ...]:
         """The same for every model of an engine."""

@@ -54,16 +54,6 @@ class Rating:
             self._starts[key] = start(self.wish(need), points) if points >= need.quality_floor else None
         return self._starts[key]
 
-    def most(self, need: RoleNeed, model: Model, kept: float, speed: float, speedup: float) -> float | None:
-        """Points that no way to run a model exceeds where it decodes no faster and keeps no more of its quality.
-
-        ``speedup`` is what proposed tokens could make of the speed; floors hold without. None below a floor.
-        """
-        begun = self.begun(need, model)
-        if begun is None or speed < need.speed_floor:
-            return None
-        return begun * kept * speed_factor(self.wish(need), speed * speedup if need.role.speculation else speed)
-
     def context_factor(self, need: RoleNeed, context_tokens: int) -> float:
         """Share of the merit that a context leaves."""
         key = (need.id, context_tokens)

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from stackplan.effort import Stage
-from stackplan.market import TOLERANCE, Market, Option
+from stackplan.gaining import Option
+from stackplan.market import TOLERANCE, Market
 from stackplan.options import Column
 from stackplan.problem import Problem
 from stackplan.solve.leaves import leaf_prices

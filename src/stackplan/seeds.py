@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from stackplan.bases import Base
 from stackplan.configuration import place_name
-from stackplan.market import Market, Option
+from stackplan.gaining import Option
+from stackplan.market import Market
 from stackplan.options import Column, columns_of
 from stackplan.problem import TIERS
 from stackplan.prospects import Prospect

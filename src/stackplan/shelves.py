@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from stackplan.offered import Floats, Integers, Offered, Rows, Sketch, Terms, joined, rows_of
+from stackplan.offered import Floats, Integers, Offered, Rows, Terms, joined, rows_of
 
 Item = TypeVar("Item")
 
@@ -26,11 +26,11 @@ class Shelf(Generic[Item]):
         """An empty one."""
         return cls(terms, rows_of([], terms))
 
-    def add(self, items: Sequence[Item], sketches: Sequence[Sketch]) -> None:
+    def add(self, items: Sequence[Item], rows: Rows) -> None:
         """Put items on the shelf with what bounds them; they get the next numbers."""
         if items:
             self.items += items
-            self.rows = joined([self.rows, rows_of(sketches, self.terms)])
+            self.rows = joined([self.rows, rows])
             self.taken = np.concatenate([self.taken, np.zeros(len(items), dtype=bool)])
 
     def take(self, numbers: Integers) -> list[tuple[int, Item]]:

@@ -24,7 +24,7 @@ from stackplan.serving import Placement, SpeedEstimate
 from stackplan.taken import PoolTaken, Taken
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Way:
     """One file in one place with one KV type, and what proposes tokens to it, if anything does.
 
@@ -52,7 +52,7 @@ class Way:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lot:
-    """One file of a prospect with all ways to run it there; none takes less than ``least`` of any pool.
+    """One file of a prospect with ways to run it there; none takes less than ``least`` of any pool.
 
     ``best`` are the most points that any of them is worth, by place of the need in the request.
     """
@@ -62,6 +62,9 @@ class Lot:
     ways: tuple[Way, ...]
     best: tuple[tuple[int, float], ...]
     least: Taken
+
+
+Rated = tuple[Way, File]  # and what the file adds to memory there
 
 
 @dataclass(slots=True, repr=False)
@@ -76,33 +79,47 @@ class Rater:
     curves: Curves
     refusals: list[Refusal]
     positions: Mapping[str, int]
+    _known: dict[tuple[Prospect, str], tuple[Rated, ...]] = field(default_factory=dict)
     _grids: dict[str, tuple[int, ...]] = field(default_factory=dict)
     _spans: dict[tuple[str, int, int], tuple[int, ...]] = field(default_factory=dict)
     _budgets: dict[str, int] = field(default_factory=dict)
     _pools: dict[Placement, tuple[str, ...]] = field(default_factory=dict)
     _cached: dict[tuple[str, str], bool] = field(default_factory=dict)
 
-    def lots(self, prospect: Prospect) -> Iterator[Lot]:
-        """The files of a prospect whose weights fit, each with its ways that are worth something to somebody."""
-        served, placement, undominated = prospect.served, prospect.placement, Undominated()
-        contexts = self._contexts(served)
-        for file in prospect.files if contexts else ():
-            needs = [need for need in served.needs if _may_have(need, placement, file)]
-            held = self.curves.file(_configuration(served, file, contexts[0], "f16", placement))
-            if short := self._hopeless(placement, held):
-                self._refuse(file, placement, needs, *short)
-                continue
-            kept: list[Way] = []
-            files = [held]
-            for way in self._ways(prospect, file, needs, contexts):
-                own = self.curves.file(way.configuration(contexts[0])) if way.ahead else held
-                if undominated.admits(way, own.weights + own.vocabulary):
-                    kept.append(way)
-                    files += [own] if way.ahead else []
-            if kept and (short := self._overweight(placement, held)):  # what is too slow would not do with more memory
-                self._refuse(file, placement, [self.needs[position] for position, _ in _best(kept)], *short)
-            elif kept:
-                yield Lot(served, placement, tuple(kept), _best(kept), self._least(placement, files))
+    def lot(self, prospect: Prospect, file: Artifact, undominated: Undominated) -> Lot | None:
+        """The ways to run a file of a prospect that no other way of it makes pointless; None where there are none."""
+        kept = [
+            (way, held)
+            for way, held in self._rated(prospect, file)
+            if undominated.admits(way, held.weights + held.vocabulary)
+        ]
+        if not kept:
+            return None
+        ways, files = zip(*kept, strict=True)
+        return Lot(prospect.served, prospect.placement, ways, _best(ways), self._least(prospect.placement, files))
+
+    def _rated(self, prospect: Prospect, file: Artifact) -> tuple[Rated, ...]:
+        """The ways that are worth something to somebody, if the weights fit; worked out once."""
+        key = (prospect, file.id)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = tuple(self._fitting(prospect, file))
+        return known
+
+    def _fitting(self, prospect: Prospect, file: Artifact) -> list[Rated]:
+        served, placement, contexts = prospect.served, prospect.placement, self._contexts(prospect.served)
+        if not contexts:
+            return []
+        needs = [need for need in served.needs if _may_have(need, placement, file)]
+        held = self.curves.file(_configuration(served, file, contexts[0], "f16", placement))
+        if short := self._hopeless(placement, held):
+            self._refuse(file, placement, needs, *short)
+            return []
+        ways = list(self._ways(prospect, file, needs, contexts))
+        if ways and (short := self._overweight(placement, held)):  # what is too slow would not do with more memory
+            self._refuse(file, placement, [self.needs[position] for position, _ in _best(ways)], *short)
+            return []
+        return [(way, self.curves.file(way.configuration(contexts[0])) if way.ahead else held) for way in ways]
 
     def budget(self, pool: str) -> int:
         """Bytes that a pool has to give."""

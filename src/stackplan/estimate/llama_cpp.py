@@ -30,8 +30,6 @@ ENGINE = "llama.cpp"
 # An architecture that nobody read: the cache is derived from its tensors, the graph is taken for an ordinary one.
 UNKNOWN_ERROR_FRACTION = 0.15
 FLOAT_BYTES = 4
-# Loaders that create the output head before the embedding it is tied to, so that even the CPU holds both.
-_HEAD_BEFORE_EMBEDDING = frozenset({"gemma3n", "gemma4"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +181,7 @@ def held_weights(
     prepared: Prepared, shares: Sequence[places.Share], placement: Placement, *, prediction: bool = False
 ) -> list[int]:
     """Bytes of weights in host memory, then on each device of ``shares``; prediction blocks' when they are in use."""
-    copied = prepared.architecture.name in _HEAD_BEFORE_EMBEDDING
-    kept = placement.cpu_expert_layers
+    copied, kept = places.copies_tied_head(prepared.architecture), placement.cpu_expert_layers
     return places.held_weights(prepared.table, prepared.weights, shares, kept, prediction=prediction, copied=copied)
 
 

@@ -15,6 +15,9 @@ from stackplan.architecture import Architecture, Attention, Layer, WeightTable
 from stackplan.estimate.kv_cache import CacheShape, layer_cache_bytes, state_bytes, widest_v
 from stackplan.serving import Placement, Serving, Unestimable
 
+# Loaders that create the output head before the embedding it is tied to, so that even the CPU holds both.
+_HEAD_BEFORE_EMBEDDING = frozenset({"gemma3n", "gemma4"})
+
 
 @dataclass(frozen=True, slots=True)
 class LayerKind:
@@ -120,6 +123,11 @@ def weight_bytes(table: LayerTable, share: Share, cpu_expert_layers: int) -> tup
     experts = table.experts_before
     blocks = table.weights_before[share.stop] - table.weights_before[share.start]
     return blocks + experts[share.stop] - experts[kept], experts[kept] - experts[share.start]
+
+
+def copies_tied_head(architecture: Architecture) -> bool:
+    """Whether even the CPU holds a head that is tied to the embedding beside it."""
+    return architecture.name in _HEAD_BEFORE_EMBEDDING
 
 
 def held_weights(

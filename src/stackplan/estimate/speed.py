@@ -13,13 +13,14 @@ Use: `speed_model` once per process, `host_rates` once per host, `workload` once
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import accumulate
-from math import ceil, inf
+from math import ceil
 from typing import NamedTuple
 
 from stackplan.estimate.speed_model import SpeedModel
 from stackplan.estimate.speed_rates import HostRates, PlaceRates
-from stackplan.estimate.speed_traffic import Traffic, Workload, file_type
+from stackplan.estimate.speed_traffic import Traffic, Workload
 from stackplan.hardware import Basis
 from stackplan.serving import HOST, Placement, Serving, SpeedEstimate
 
@@ -60,23 +61,6 @@ def decode(
     )
 
 
-def ceiling(model: SpeedModel, rates: HostRates, work: Workload, factor: float, placement: Placement) -> float:
-    """Tokens per second that `decode` exceeds at no depth and with no cache: nothing counts but reading the weights.
-
-    ``factor`` is that of the quantisation, see `quantisation_factor`.
-    """
-    shares = place_shares(work, placement, 0, ("f16", "f16"))
-    reading = ((rates.places.get(one.place, rates.cpu), one.traffic) for one in shares)
-    seconds = sum([here.weight_seconds_per_byte * traffic.weight_bytes for here, traffic in reading])
-    seconds *= model.families.get(work.family, 1.0) * factor
-    return 1 / seconds if seconds > 0 else inf
-
-
-def quantisation_factor(model: SpeedModel, quantisation: str) -> float:
-    """What a quantisation multiplies the time of a token by."""
-    return model.quantisations.get(file_type(quantisation), 1.0)
-
-
 class Share(NamedTuple):
     """What one place does for a token, and the bytes it holds for that."""
 
@@ -91,8 +75,7 @@ def place_shares(work: Workload, placement: Placement, depth_tokens: int, kv_typ
     Blocks are counted as llama.cpp counts them: offloaded from the end, the output head being one more layer.
     """
     shares: list[Share] = []
-    for place, first, end in _ranges(work.block_count, placement):
-        on_host = min(placement.cpu_expert_layers, end, work.block_count) if place != HOST else 0
+    for place, first, end, on_host in spans(work.block_count, placement):
         traffic = work.blocks(first, end, depth_tokens, kv_types, on_host)
         resident = work.resident_bytes(first, end)
         if on_host > first:
@@ -101,6 +84,23 @@ def place_shares(work: Workload, placement: Placement, depth_tokens: int, kv_typ
             resident -= held
         shares.append(Share(place, traffic, resident))
     return shares
+
+
+class Span(NamedTuple):
+    """Blocks ``first`` .. ``end - 1`` in one place; experts of those before ``experts_from`` are in host memory."""
+
+    place: str
+    first: int
+    end: int
+    experts_from: int
+
+
+@lru_cache(maxsize=4096)
+def spans(block_count: int, placement: Placement) -> tuple[Span, ...]:
+    """The blocks of each place that holds some, in the order of work; block ``block_count`` is the output head."""
+    on_host = min(placement.cpu_expert_layers, block_count)
+    found = _ranges(block_count, placement)
+    return tuple(Span(place, first, end, 0 if place == HOST else min(on_host, end)) for place, first, end in found)
 
 
 def _ranges(block_count: int, placement: Placement) -> list[tuple[str, int, int]]:
@@ -149,8 +149,12 @@ def _sharing_seconds(model: SpeedModel, rates: HostRates, shares: Sequence[Share
         return 0.0
     crossings = len(shares) - 1 + sum(share.traffic.crossings for share in shares)
     on_host = sum(share.traffic.weight_bytes for share in shares if share.place == HOST)
-    slowed = on_host * rates.cpu.weight_seconds_per_byte * (1 / model.host_share_factor - 1)
-    return crossings * model.crossing_seconds + slowed
+    return crossings * model.crossing_seconds + on_host * slowed_seconds_per_byte(model, rates)
+
+
+def slowed_seconds_per_byte(model: SpeedModel, rates: HostRates) -> float:
+    """What a byte that a CPU reads beside a GPU takes longer."""
+    return rates.cpu.weight_seconds_per_byte * (1 / model.host_share_factor - 1)
 
 
 def distinct_experts(share: float, tokens: int) -> float:

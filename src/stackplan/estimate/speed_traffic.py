@@ -8,8 +8,8 @@ experts that a token is not routed to (U of N are read), and multi-token-predict
 Sources: llama.cpp's graphs (src/models/*.cpp), checked against published rates in docs/speed.md.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, compress
 from operator import mul
 from typing import Final, NamedTuple
@@ -28,6 +28,7 @@ KV_ELEMENT_BYTES: Final = {
     "q4_0": 18 / 32,
     "iq4_nl": 18 / 32,
 }
+THRIFTIEST: Final = min(KV_ELEMENT_BYTES, key=KV_ELEMENT_BYTES.__getitem__)
 _STATE_BYTES: Final = 2 * 4  # float32, read and written once per token
 
 
@@ -139,34 +140,55 @@ def workload(
         head_bytes=weights.output_bytes + weights.tied_output_bytes,
         file_bytes=weights.file_bytes,
         dense=_sums(map(float, dense)),
-        expert=_sums(map(mul, experts, map(_expert_share, layers))) if whole[-1] else whole,
+        expert=_sums(map(mul, experts, map(expert_share, layers))) if whole[-1] else whole,
         whole_expert=whole,
     )
 
 
+@dataclass(slots=True, repr=False)
+class Workloads:
+    """Makes workloads; what the shape alone decides is worked out once for all files of a model."""
+
+    _shapes: dict[int, Workload] = field(default_factory=dict)
+    _alive: list[object] = field(default_factory=list)  # so that identities, which are quicker than hashes, stay theirs
+
+    def of(self, architecture: Architecture, weights: WeightTable, quantisation: str = "") -> Workload:
+        """`workload`; keeps both parts alive, so that they may be known by identity."""
+        self._alive += [architecture, weights]
+        found = workload(architecture, weights, quantisation, like=self._shapes.get(id(architecture)))
+        self._shapes.setdefault(id(architecture), found)
+        return found
+
+
 def _shape(architecture: Architecture, layers: Sequence[Layer]) -> Workload:
+    kinds = {id(layer): layer for layer in layers}  # most are one object many times
+    counted = {name: _counts_of(layer) for name, layer in kinds.items()}
+    sums = [
+        tuple(accumulate(column, initial=0)) for column in zip(*(counted[id(layer)] for layer in layers), strict=True)
+    ]
     return Workload(
-        family=architecture.name,
-        quantisation="",
-        embedding_length=architecture.embedding_length,
-        block_count=len(layers),
-        sliding_window=architecture.sliding_window,
-        head_bytes=0,
-        file_bytes=0,
-        exact=architecture.exact,
-        expert_share=max((_expert_share(layer) for layer in layers if layer.experts), default=1.0),
-        dense=(),
-        expert=(),
-        whole_expert=(),
-        full_k=_cached(layers, sliding=False, width=lambda layer: layer.k_width),
-        full_v=_cached(layers, sliding=False, width=lambda layer: layer.v_width),
-        sliding_k=_cached(layers, sliding=True, width=lambda layer: layer.k_width),
-        sliding_v=_cached(layers, sliding=True, width=lambda layer: layer.v_width),
-        state_bytes=_counts((layer.state_elements + layer.convolution_elements) * _STATE_BYTES for layer in layers),
-        layers=_counts(1 for _ in layers),
-        expert_layers=_counts(int(layer.experts > 0) for layer in layers),
-        recurrent_layers=_counts(int(layer.attention is Attention.RECURRENT) for layer in layers),
+        architecture.name,
+        "",
+        architecture.embedding_length,
+        len(layers),
+        architecture.sliding_window,
+        0,
+        0,
+        architecture.exact,
+        max((expert_share(layer) for layer in kinds.values() if layer.experts), default=1.0),
+        (),
+        (),
+        (),
+        *(sums or [(0,)] * 8),
     )
+
+
+def _counts_of(layer: Layer) -> tuple[int, ...]:
+    """What a layer adds to the running sums of a `Workload`, in the order of its fields from ``full_k`` on."""
+    cached = (layer.k_width, layer.v_width)
+    whole, near = ((0, 0), cached) if layer.attention is Attention.SLIDING else (cached, (0, 0))
+    state = (layer.state_elements + layer.convolution_elements) * _STATE_BYTES
+    return (*whole, *near, state, 1, int(layer.experts > 0), int(layer.attention is Attention.RECURRENT))
 
 
 def file_type(quantisation: str) -> str:
@@ -175,18 +197,10 @@ def file_type(quantisation: str) -> str:
     return {"FLOAT16": "F16", "FP16": "F16", "BFLOAT16": "BF16", "FLOAT32": "F32", "MXFP4_MOE": "MXFP4"}.get(name, name)
 
 
-def _expert_share(layer: Layer) -> float:
+def expert_share(layer: Layer) -> float:
+    """The part of a layer's experts that one token is routed to; 1 where there are none."""
     return min(1.0, layer.experts_used / layer.experts) if layer.experts and layer.experts_used else 1.0
 
 
 def _sums(values: Iterable[float]) -> tuple[float, ...]:
     return tuple(accumulate(values, initial=0.0))
-
-
-def _counts(values: Iterable[int]) -> tuple[int, ...]:
-    return tuple(accumulate(values, initial=0))
-
-
-def _cached(layers: Sequence[Layer], *, sliding: bool, width: Callable[[Layer], int]) -> tuple[int, ...]:
-    """Running sum of cached elements of the layers with, or without, a sliding window."""
-    return _counts(width(layer) if (layer.attention is Attention.SLIDING) is sliding else 0 for layer in layers)

@@ -1,0 +1,122 @@
+"""All files of a model in all places of a host at once: the least that they hold and the fastest that they decode.
+
+Told from the catalog alone, before anything is estimated: bounds of what `speed.decode` and the engines say.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from stackplan.architecture import Architecture, WeightTable
+from stackplan.catalog import Artifact, Model
+from stackplan.estimate.file_arrays import FileArrays, Floats, Integers, ShapeArrays
+from stackplan.estimate.file_speeds import Readings, rates_at_most, readings
+from stackplan.estimate.file_weights import Holdings, held_by_pool, holdings
+from stackplan.estimate.placement import copies_tied_head
+from stackplan.estimate.speculation import predicting
+from stackplan.estimate.speed_model import SpeedModel
+from stackplan.estimate.speed_rates import HostRates
+from stackplan.estimate.speed_traffic import Workloads
+from stackplan.hardware import Host
+from stackplan.serving import HOST, Placement
+
+_Files = tuple[tuple[WeightTable, str], ...]  # tables, and the names of their quantisations
+_Key = tuple[int, tuple[tuple[int, str], ...]]
+
+
+@dataclass(slots=True, repr=False)
+class SideBySide:
+    """Bounds on one host; speeds are compared with so many tokens already read.
+
+    Where speeds ``may_be_measured`` nothing bounds them: what was measured has the last word.
+    """
+
+    host: Host
+    model: SpeedModel
+    rates: HostRates
+    kv_depth_tokens: int
+    may_be_measured: bool
+    workloads: Workloads = field(default_factory=Workloads)
+    _pools: dict[str, int] = field(init=False)
+    _shapes: dict[int, ShapeArrays] = field(default_factory=dict)
+    _files: dict[_Key, FileArrays] = field(default_factory=dict)
+    _readings: dict[tuple[int, tuple[Placement, ...]], Readings] = field(default_factory=dict)
+    _holdings: dict[tuple[int, tuple[Placement, ...], bool, bool], Holdings] = field(default_factory=dict)
+    _rates: dict[tuple[int, tuple[Placement, ...]], Floats] = field(default_factory=dict)
+    _held: dict[tuple[int, tuple[Placement, ...]], Integers] = field(default_factory=dict)
+    _alive: list[object] = field(default_factory=list)  # so that identities, which are quicker than hashes, stay theirs
+
+    def __post_init__(self) -> None:
+        """Number the pools as the host lists them."""
+        numbers = {pool.id: number for number, pool in enumerate(self.host.pools)}
+        self._pools = {one.id: numbers[one.pool] for one in self.host.devices} | {HOST: numbers[self.host.host_pool.id]}
+
+    def rates_at_most(self, model: Model, files: Sequence[Artifact], placements: tuple[Placement, ...]) -> Floats:
+        """Tokens per second by placement and file that one stream never exceeds; infinite where nobody knows."""
+        known = None if self.may_be_measured else self._known(model, files)
+        if known is None or not _are_alike(known, files):
+            return np.full((len(placements), len(files)), np.inf)
+        key = (known.shape.block_count, placements)
+        if key not in self._readings:
+            self._readings[key] = readings(self.model, self.rates, *key)
+        if (id(known), placements) not in self._rates:
+            self._rates[id(known), placements] = rates_at_most(self.model, known, self._readings[key])
+        return self._rates[id(known), placements]
+
+    def held_at_least(self, model: Model, files: Sequence[Artifact], placements: tuple[Placement, ...]) -> Integers:
+        """Bytes of weights by placement, file and pool (as the host lists them) as llama.cpp holds them.
+
+        A prediction head in use counts as layers, so that a cut moves; 0 where nobody knows.
+        """
+        known, shape = self._known(model, files), model.architecture
+        if known is None or shape is None:
+            return np.zeros((len(placements), len(files), len(self.host.pools)), dtype=np.int64)
+        if (id(known), placements) not in self._held:
+            self._held[id(known), placements] = self._least(known, shape, placements)
+        return self._held[id(known), placements]
+
+    def _least(self, known: FileArrays, shape: Architecture, placements: tuple[Placement, ...]) -> Integers:
+        held, heads = held_by_pool(known, self._where(shape, placements, predicting=False)), known.beside[:, 3] > 0
+        if heads.any() and any(place.is_cut for place in placements):
+            grown = predicting(shape)
+            ahead = _with_block(known) if len(grown.layers) > len(shape.layers) else known
+            also = held_by_pool(ahead, self._where(grown, placements, predicting=True))
+            held = np.where(heads[:, None], np.minimum(held, also), held)
+        return held
+
+    def _known(self, model: Model, files: Sequence[Artifact]) -> FileArrays | None:
+        """The files as arrays; None unless the model's shape and every file's weights are known."""
+        shape = model.architecture
+        tables = tuple([(file.weights, file.quantisation) for file in files if file.weights])
+        if shape is None or len(tables) < len(files) or not tables:
+            return None
+        key = (id(shape), tuple([(id(table), quantisation) for table, quantisation in tables]))
+        if key not in self._files:
+            self._alive += [shape, tables]
+            self._files[key] = FileArrays.of(self._shape(shape, tables[0][0]), tables)
+        return self._files[key]
+
+    def _shape(self, shape: Architecture, table: WeightTable) -> ShapeArrays:
+        if id(shape) not in self._shapes:
+            self._shapes[id(shape)] = ShapeArrays.of(shape, self.workloads.of(shape, table), self.kv_depth_tokens)
+        return self._shapes[id(shape)]
+
+    def _where(self, shape: Architecture, placements: tuple[Placement, ...], *, predicting: bool) -> Holdings:
+        key = (len(shape.layers), placements, copies_tied_head(shape), predicting)
+        if key not in self._holdings:
+            count, _, copied, _ = key
+            self._holdings[key] = holdings(count, placements, self._pools, copied=copied, predicting=predicting)
+        return self._holdings[key]
+
+
+def _are_alike(known: FileArrays, files: Sequence[Artifact]) -> bool:
+    """Whether the same blocks run in every file, and the prediction blocks come last: then one shape speaks for all."""
+    runs = {min(len(file.weights.layer_bytes), known.shape.block_count) for file in files if file.weights}
+    return runs == {known.shape.block_count} and known.shape.predicts_last
+
+
+def _with_block(files: FileArrays) -> FileArrays:
+    """The same with one more block that weighs nothing of its own: the prediction block that a shape does not tell."""
+    layers, experts = (np.pad(each, ((0, 0), (0, 1)), mode="edge") for each in (files.layers, files.experts))
+    return replace(files, layers=layers, experts=experts)
