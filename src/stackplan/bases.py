@@ -84,7 +84,7 @@ class BaseFinder:
 
     def is_hopeless(self, prospect: Prospect) -> bool:
         """Whether the weights of every file alone exceed a pool that they are in."""
-        return not self.fits(prospect.held.min(axis=0)).all()
+        return not self.fits(prospect.least).all()
 
     def fits(self, held: Integers) -> NDArray[np.bool_]:
         """Whether bytes by pool (in the last dimension, as the host lists them) fit each of the pools."""

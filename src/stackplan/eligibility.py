@@ -68,12 +68,13 @@ def artifact_obstacle(need: RoleNeed, artifact: Artifact) -> Refusal | None:
     """Why ``artifact`` of an eligible model may not serve ``need``; None when it may."""
     if need.quantisation is not None and artifact.quantisation != need.quantisation:
         return Refusal(need.id, artifact.model, "another-quantisation-pinned", artifact.id, need.quantisation)
-    if IMAGE in need.role.inputs and not _sees(artifact):
+    if IMAGE in need.role.inputs and not sees(artifact):
         return Refusal(need.id, artifact.model, "no-projector", artifact.id)
     return None
 
 
-def _sees(artifact: Artifact) -> bool:
+def sees(artifact: Artifact) -> bool:
+    """Whether an artifact of a model with eyes brings them."""
     return artifact.format != "gguf" or bool(artifact.projector_file or artifact.projector_bytes)
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from stackplan.bare import SEPARABLE_ENGINES
 from stackplan.catalog import Artifact, Model
-from stackplan.estimate.side_by_side import SideBySide
+from stackplan.estimate.side_by_side import Rates, SideBySide
 from stackplan.needs import RoleNeed
 from stackplan.proposers import Proposers
 from stackplan.rating import Rating
@@ -27,9 +27,13 @@ class FileBounds:
     worth: Floats
     held: Integers
 
-    def some(self, places: slice, files: Sequence[int]) -> "FileBounds":
-        """Those of some of the places and files."""
-        return FileBounds(self.worth[places][..., files], self.held[places][:, files])
+    def among(self, places: slice) -> "FileBounds":
+        """Those in some of the places."""
+        return FileBounds(self.worth[places], self.held[places])
+
+    def of(self, files: Sequence[int]) -> "FileBounds":
+        """Those of some of the files."""
+        return FileBounds(self.worth[..., files], self.held[:, files])
 
 
 @dataclass(slots=True, repr=False)
@@ -50,20 +54,25 @@ class FileBounder:
         placements: tuple[Placement, ...],
     ) -> FileBounds:
         """In each placement. Speeds count where text is written; their floors hold without what proposes tokens."""
+        writes = needs[0].role.mode == "chat"
+        unknown = Rates.unknown(len(placements), len(files))
+        rates = self.at_once.rates_at_most(model, files, placements) if writes else unknown
+        speedups = self._speedups(model, engine, placements) if writes else [1.0] * len(placements)
         kept = np.array([self.rating.kept(model, file, "f16") for file in files])
-        rates = np.full((len(placements), len(files)), np.inf)
-        speedups = [1.0] * len(placements)
-        if needs[0].role.mode == "chat":
-            rates = self.at_once.rates_at_most(model, files, placements)
-            speedups = [self.proposers.most_speedup(model, engine, placement) for placement in placements]
-        begun = [self.rating.begun(need, model) for need in needs]
-        wishes = self._wished(needs)
-        points = wishes.left(rates, speedups) * (np.array([[one or 0.0] for one in begun]) * kept)
-        barred = (rates[:, None, :] < wishes.floor) | np.array([[one is None] for one in begun])
+        begun, wishes = [self.rating.begun(need, model) for need in needs], self._wished(needs)
+        points = wishes.left(rates.doublings, speedups) * (np.array([[one or 0.0] for one in begun]) * kept)
+        barred = (rates.per_second[:, None, :] < wishes.floor) | np.array([[one is None] for one in begun])
         worth = np.where(barred, -np.inf, points)
         if engine in SEPARABLE_ENGINES:
             return FileBounds(worth, self.at_once.held_at_least(model, files, placements))
-        return FileBounds(worth, np.zeros((*rates.shape, len(self.at_once.host.pools)), dtype=np.int64))
+        nothing = np.zeros((len(placements), len(files), len(self.at_once.host.pools)), dtype=np.int64)
+        return FileBounds(worth, nothing)
+
+    def _speedups(self, model: Model, engine: str, placements: Sequence[Placement]) -> list[float]:
+        """By placement; whether it is cut decides."""
+        kinds = {placement.is_cut: placement for placement in placements}
+        most = {cut: self.proposers.most_speedup(model, engine, placement) for cut, placement in kinds.items()}
+        return [most[placement.is_cut] for placement in placements]
 
     def _wished(self, needs: Sequence[RoleNeed]) -> "_Wishes":
         key = tuple([need.id for need in needs])
@@ -98,14 +107,14 @@ class _Wishes:
             rows(one.speed_cost for one in wishes),
         )
 
-    def left(self, rates: Floats, speedups: Sequence[float]) -> Floats:
+    def left(self, doublings: Floats, speedups: Sequence[float]) -> Floats:
         """What speed leaves of each need's points, by placement, need and file, of what proposes tokens too.
 
-        ``rates`` are by placement and file, ``speedups`` by placement.
+        ``doublings`` are logarithms of rates by placement and file, ``speedups`` by placement.
         """
-        told = [log2(rate) for rate in rates.ravel().tolist()]  # an array's log2 rounds as each processor likes
-        plain = np.array(told).reshape(len(speedups), 1, -1)
-        gained = np.array([log2(one) for one in speedups]).reshape(-1, 1, 1)
-        short = np.clip((self.doublings - plain - self.speculates * gained) * self.per_doubling, 0.0, 1.0)
+        short = self.doublings - doublings[:, None, :]
+        if any(one > 1.0 for one in speedups):
+            short = short - self.speculates * np.array([log2(one) for one in speedups]).reshape(-1, 1, 1)
+        short = np.minimum(np.maximum(short * self.per_doubling, 0.0), 1.0)
         left: Floats = np.maximum(1.0 - self.cost * short, LEAST_FACTOR)
         return left

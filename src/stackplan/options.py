@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import cast
 
 from stackplan.bases import Base, BaseFinder
-from stackplan.catalog import Artifact, Catalog, Engine, Model
-from stackplan.configuration import Configuration, place_name
-from stackplan.eligibility import IMAGE, Refusal, artifact_obstacle, engine_for, model_obstacle
+from stackplan.catalog import Artifact, Catalog, Model
+from stackplan.configuration import Configuration
+from stackplan.eligibility import IMAGE, Refusal, artifact_obstacle, engine_for, model_obstacle, sees
 from stackplan.hardware import Host
 from stackplan.needs import RoleNeed
 from stackplan.problem import TIERS, Candidate, Diversity, Need, Offer, Problem, Tier
@@ -85,29 +85,36 @@ def empty_problem(host: Host, needs: Sequence[RoleNeed], rating: Rating) -> Prob
 def _served(
     model: Model, needs: list[RoleNeed], catalog: Catalog, policy: Policy, refusals: list[Refusal]
 ) -> Iterator[Served]:
-    engines: dict[tuple[str, tuple[str, ...]], Engine | None] = {}
     files: dict[tuple[str, str, bool], dict[str, Artifact]] = {}
     takers: dict[tuple[str, str, bool], dict[str, RoleNeed]] = {}
-    for artifact in _without_twins(model.artifacts):
+    for alike in _alike(_without_twins(model.artifacts), needs):
+        names = {artifact.id: artifact for artifact in alike}
         for need in needs:
-            if (need.id, artifact.engines) not in engines:
-                engines[need.id, artifact.engines] = engine_for(need, artifact, catalog.engines, policy)
-            engine = engines[need.id, artifact.engines]
-            if refusal := artifact_obstacle(need, artifact):
-                refusals.append(refusal)
+            engine = engine_for(need, alike[0], catalog.engines, policy)
+            if artifact_obstacle(need, alike[0]):
+                refusals += filter(None, (artifact_obstacle(need, artifact) for artifact in alike))
             elif engine is None:
-                refusals.append(Refusal(need.id, model.id, "no-engine", artifact.id, artifact.format))
+                refusals += [Refusal(need.id, model.id, "no-engine", own.id, own.format) for own in alike]
             else:
                 for vision in (False, True) if IMAGE not in need.role.inputs else (True,):
                     group = (engine.id, need.role.mode, vision)
                     takers.setdefault(group, {})[need.id] = need
-                    files.setdefault(group, {})[artifact.id] = artifact
+                    files.setdefault(group, {}).update(names)
     for (engine_id, mode, vision), artifacts in files.items():
         group_needs = tuple(takers[(engine_id, mode, vision)].values())
         if not vision or any(IMAGE in need.role.inputs for need in group_needs):
             engine, own = catalog.engine(engine_id), tuple(artifacts.values())
             spreads = engine.spreads_over_devices
             yield Served(model, engine_id, mode, vision, own, group_needs, engine.backends, spreads)
+
+
+def _alike(artifacts: Iterable[Artifact], needs: Iterable[RoleNeed]) -> Iterable[list[Artifact]]:
+    """Artifacts that the same engines serve to the same needs."""
+    pinned, found = {need.quantisation for need in needs}, dict[tuple[object, ...], list[Artifact]]()
+    for artifact in artifacts:
+        quantisation = artifact.quantisation if artifact.quantisation in pinned else ""
+        found.setdefault((artifact.engines, sees(artifact), quantisation), []).append(artifact)
+    return found.values()
 
 
 def _without_twins(artifacts: Iterable[Artifact]) -> Iterator[Artifact]:
@@ -164,7 +171,7 @@ def may_be_in(need: RoleNeed, tier: Tier) -> bool:
 
 def swap_group(engine: str, placement: Placement) -> str:
     """Where WARM instances take turns: one place under one engine, since no engine makes another one let go."""
-    return f"warm-{engine}-{place_name(Placement(placement.devices))}"
+    return f"warm-{engine}-{'+'.join(placement.devices) or 'cpu'}"
 
 
 def _value(need: RoleNeed, merit: float, context: int, memory: int, tier: Tier, rating: Rating) -> int:

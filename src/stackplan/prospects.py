@@ -47,8 +47,8 @@ class Prospect:
     """A model in one engine at one placement: the ``files`` and cache types that it could have there.
 
     No way to run a file there is worth more than ``worth`` (points by need of those ``served``, and file) or holds less
-    than ``held`` (bytes by file and pool). ``best`` are points that none of them exceeds, by place of the need in the
-    request.
+    than ``held`` (bytes by file and pool); ``most`` and ``least`` tell the same of all of them. ``best`` are the
+    points of those needs that it may serve at all, by place of the need in the request.
     """
 
     served: Served
@@ -57,8 +57,20 @@ class Prospect:
     placement: Placement
     worth: Floats
     held: Integers
-    best: tuple[tuple[int, float], ...]
+    most: Floats  # by need
+    least: Integers  # by pool
     least_weight_bytes: int  # of the lightest file, in all pools together; 0 where nobody knows
+    best: tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where an engine runs models, whole and partly in host memory; and why it does not elsewhere, by reason."""
+
+    whole: tuple[Placement, ...]
+    partial: tuple[Placement, ...]
+    every: tuple[Placement, ...]
+    obstacles: dict[str, Unestimable]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +83,8 @@ class Prospector:
     bounder: FileBounder
     positions: Mapping[str, int]
     _thrifty: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    _places: dict[str, tuple[tuple[Placement, ...], dict[str, Unestimable]]] = field(default_factory=dict)
+    _places: dict[tuple[str, int, bool], "_Places"] = field(default_factory=dict)
+    _mixtures: dict[int, bool] = field(default_factory=dict)
 
     def prospects(self, served: Served) -> tuple[list[Prospect], dict[str, Unestimable]]:
         """Every place where the model could run, by preference; and why it could not elsewhere.
@@ -79,24 +92,22 @@ class Prospector:
         Every way is offered on every machine that it fits, so that more memory never takes one away; what another
         file of the model does as well in the same place with no more bytes is left out.
         """
-        shape, obstacles = served.model.architecture, dict[str, Unestimable]()
-        partial = partial_placements(self.host, shape, self.policy) if shape and served.mode == "chat" else ()
-        partial = self._reached(served, partial, obstacles)
-        whole = self._whole(served, obstacles)
-        if not whole and not partial:
-            return [], obstacles
+        places = self._places_of(served)
+        if not places.every:
+            return [], dict(places.obstacles)
         pinned = {need.quantisation for need in served.needs if need.quantisation}
         files = best_files(served.artifacts, pinned, lambda file: self.rating.kept(served.model, file, "f16"))
-        bounds = self.bounder.bounds(served.model, served.engine, served.needs, files, (*whole, *partial))
-        every = bounds.some(slice(len(whole)), range(len(files)))
-        found = self._prospects(served, whole, files, self.policy.kv_types, every)
-        if partial:
-            spacing = EXPERT_SPACING if any(place.cpu_expert_layers for place in partial) else LAYER_SPACING
+        bounds = self.bounder.bounds(served.model, served.engine, served.needs, files, places.every)
+        split = len(places.whole)
+        found = self._prospects(served, places.whole, files, self.policy.kv_types, bounds.among(slice(split)))
+        if places.partial:
+            spacing = EXPERT_SPACING if any(place.cpu_expert_layers for place in places.partial) else LAYER_SPACING
             names = {file.id for file in spaced(files, pinned, spacing)}
             chosen = [number for number, file in enumerate(files) if file.id in names]
-            few, thrifty = tuple([files[number] for number in chosen]), self._thriftiest(shape)
-            found += self._prospects(served, partial, few, thrifty, bounds.some(slice(len(whole), None), chosen))
-        return found, obstacles
+            few, thrifty = tuple([files[number] for number in chosen]), self._thriftiest(served.model.architecture)
+            cut = bounds.among(slice(split, None)).of(chosen)
+            found += self._prospects(served, places.partial, few, thrifty, cut)
+        return found, dict(places.obstacles)
 
     def _prospects(
         self,
@@ -107,27 +118,27 @@ class Prospector:
         bounds: FileBounds,
     ) -> list[Prospect]:
         own, numbers = (served, files, kv_types), [self.positions[need.id] for need in served.needs]
-        most, least = bounds.worth.max(axis=2).tolist(), bounds.held.sum(axis=2).min(axis=1).tolist()
-        return [
-            Prospect(
-                *own,
-                place,
-                bounds.worth[number],
-                bounds.held[number],
-                tuple([(need, points) for need, points in zip(numbers, most[number], strict=True) if points > -inf]),
-                least[number],
-            )
-            for number, place in enumerate(places)
-        ]
+        most, least = bounds.worth.max(axis=2), bounds.held.min(axis=1)
+        sizes, points = bounds.held.sum(axis=2).min(axis=1).tolist(), most.tolist()
+        found: list[Prospect] = []
+        for at, place in enumerate(places):
+            best = tuple([(need, one) for need, one in zip(numbers, points[at], strict=True) if one > -inf])
+            found.append(Prospect(*own, place, bounds.worth[at], bounds.held[at], most[at], least[at], sizes[at], best))
+        return found
 
-    def _whole(self, served: Served, obstacles: dict[str, Unestimable]) -> tuple[Placement, ...]:
-        """The same for every model of an engine."""
-        if served.engine not in self._places:
-            found, told = whole_placements(self.host, self.policy), dict[str, Unestimable]()
-            self._places[served.engine] = self._reached(served, found, told), told
-        places, told = self._places[served.engine]
-        obstacles |= told
-        return places
+    def _places_of(self, served: Served) -> "_Places":
+        """The same for every model of an engine with so many blocks, of experts or not."""
+        shape = served.model.architecture if served.mode == "chat" else None
+        if shape is not None and id(shape) not in self._mixtures:  # the catalog keeps it alive
+            self._mixtures[id(shape)] = shape.experts > 0
+        key = (served.engine, shape.block_count if shape else -1, shape is not None and self._mixtures[id(shape)])
+        if key not in self._places:
+            obstacles: dict[str, Unestimable] = {}
+            partial = partial_placements(self.host, shape, self.policy) if shape else ()
+            partial = self._reached(served, partial, obstacles)
+            whole = self._reached(served, whole_placements(self.host, self.policy), obstacles)
+            self._places[key] = _Places(whole, partial, (*whole, *partial), obstacles)
+        return self._places[key]
 
     def _thriftiest(self, shape: Architecture | None) -> tuple[str, ...]:
         """The same for every file, engine and use of a model."""

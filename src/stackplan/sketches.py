@@ -1,6 +1,7 @@
 """Prospects and bases as rows to be priced."""
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 
 import numpy as np
 
@@ -33,7 +34,7 @@ def terms_of(prospects: Sequence[Prospect], finder: BaseFinder) -> Terms:
         pools=pools,
         keys=numbered(one.served.key for one in prospects),
         lineages=numbered(one.served.model.lineage for one in prospects),
-        groups=numbered(swap_group(one.served.engine, one.placement) for one in prospects),
+        groups=numbered(map(_group, prospects)),
         mapped=pools.get(mapped_in(finder.host), -1),
     )
 
@@ -50,39 +51,39 @@ def lot_sketch(lot: Lot, finder: BaseFinder, terms: Terms) -> Sketch:
 
 def outlooks_of(prospects: Sequence[Prospect], terms: Terms) -> Rows:
     """A row for each prospect: as worthy as the best of its files, as light as the lightest."""
-    worth = [one.worth.max(axis=1, keepdims=True) for one in prospects]
-    held = [one.held.min(axis=0, keepdims=True) for one in prospects]
-    return _bounding(prospects, worth, held, terms)
+    told = [(one, one.most[:, None], one.least[None, :]) for one in prospects]
+    return _bounding(told, terms)
 
 
 def files_of(prospects: Sequence[Prospect], terms: Terms) -> Rows:
     """A row for each file of each prospect."""
-    return _bounding(prospects, [one.worth for one in prospects], [one.held for one in prospects], terms)
+    return _bounding([(one, one.worth, one.held) for one in prospects], terms)
 
 
-def _bounding(prospects: Sequence[Prospect], worth: Sequence[Floats], held: Sequence[Integers], terms: Terms) -> Rows:
+def _bounding(told: Sequence[tuple[Prospect, Floats, Integers]], terms: Terms) -> Rows:
     """Rows of points by need and file, and of bytes by file and pool, of one prospect after the other."""
-    sizes = np.array([len(one) for one in held], dtype=np.int64)
-    fixed = np.concatenate([np.zeros((0, len(terms.pools)), dtype=np.int64), *held])
-    values = np.full((len(fixed), len(terms.needs)), -np.inf)
-    scales: dict[int, tuple[list[int], list[int], Floats]] = {}
-    end = 0
-    for one, points in zip(prospects, worth, strict=True):
-        own = scales.get(id(one.served)) or scales.setdefault(id(one.served), _scale(one.served, terms))
-        rows, columns, factors = own
+    fixed = np.concatenate([np.zeros((0, len(terms.pools)), dtype=np.int64), *[held for _, _, held in told]])
+    values, end = np.full((len(fixed), len(terms.needs)), -np.inf), 0
+    names: list[tuple[int, int, int]] = []
+    for _, run in groupby(told, lambda one: id(one[0].served)):
+        own = list(run)
+        rows, columns, factors = _scale(own[0][0].served, terms)
+        points = np.concatenate([worth for _, worth, _ in own], axis=1)
         values[end : end + points.shape[1], columns] = points[rows].T * factors
         end += points.shape[1]
+        names += [_numbers(one, terms) for one, _, _ in own]
+    sizes = np.array([len(held) for _, _, held in told], dtype=np.int64)
+    key, lineage, group = np.repeat(np.array(names, dtype=np.int64).reshape(-1, 3), sizes, axis=0).T
+    return Rows(values, key, lineage, group, *amounts_loaded(fixed, np.zeros_like(fixed), fixed, terms))
 
-    def repeated(numbers: Iterable[int]) -> Integers:
-        return np.repeat(np.fromiter(numbers, dtype=np.int64, count=len(prospects)), sizes)
 
-    return Rows(
-        values,
-        repeated(terms.keys[one.served.key] for one in prospects),
-        repeated(terms.lineages[one.served.model.lineage] for one in prospects),
-        repeated(terms.groups[swap_group(one.served.engine, one.placement)] for one in prospects),
-        *amounts_loaded(fixed, np.zeros_like(fixed), fixed, terms),
-    )
+def _numbers(one: Prospect, terms: Terms) -> tuple[int, int, int]:
+    served = one.served
+    return terms.keys[served.key], terms.lineages[served.model.lineage], terms.groups[_group(one)]
+
+
+def _group(one: Prospect) -> str:
+    return swap_group(one.served.engine, one.placement)
 
 
 def _scale(served: Served, terms: Terms) -> tuple[list[int], list[int], Floats]:

@@ -5,6 +5,7 @@ Told from the catalog alone, before anything is estimated: bounds of what `speed
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from math import log2
 
 import numpy as np
 
@@ -25,6 +26,26 @@ _Files = tuple[tuple[WeightTable, str], ...]  # tables, and the names of their q
 _Key = tuple[int, tuple[tuple[int, str], ...]]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Rates:
+    """Tokens per second by placement and file, and their binary logarithms."""
+
+    per_second: Floats
+    doublings: Floats
+
+    @classmethod
+    def of(cls, per_second: Floats) -> "Rates":
+        """Of rates. An array's own logarithm rounds as each processor likes."""
+        told = [log2(rate) for rate in per_second.ravel().tolist()]
+        return cls(per_second, np.array(told).reshape(per_second.shape))
+
+    @classmethod
+    def unknown(cls, placements: int, files: int) -> "Rates":
+        """No bound."""
+        rates = np.full((placements, files), np.inf)
+        return cls(rates, rates)
+
+
 @dataclass(slots=True, repr=False)
 class SideBySide:
     """Bounds on one host; speeds are compared with so many tokens already read.
@@ -41,10 +62,11 @@ class SideBySide:
     _pools: dict[str, int] = field(init=False)
     _shapes: dict[int, ShapeArrays] = field(default_factory=dict)
     _files: dict[_Key, FileArrays] = field(default_factory=dict)
-    _readings: dict[tuple[int, tuple[Placement, ...]], Readings] = field(default_factory=dict)
-    _holdings: dict[tuple[int, tuple[Placement, ...], bool, bool], Holdings] = field(default_factory=dict)
-    _rates: dict[tuple[int, tuple[Placement, ...]], Floats] = field(default_factory=dict)
-    _held: dict[tuple[int, tuple[Placement, ...]], Integers] = field(default_factory=dict)
+    _together: dict[int, tuple[Placement, ...]] = field(default_factory=dict)
+    _readings: dict[tuple[int, int], Readings] = field(default_factory=dict)
+    _holdings: dict[tuple[int, int, bool, bool], Holdings] = field(default_factory=dict)
+    _rates: dict[tuple[int, int], Rates] = field(default_factory=dict)
+    _held: dict[tuple[int, int], Integers] = field(default_factory=dict)
     _alive: list[object] = field(default_factory=list)  # so that identities, which are quicker than hashes, stay theirs
 
     def __post_init__(self) -> None:
@@ -52,17 +74,15 @@ class SideBySide:
         numbers = {pool.id: number for number, pool in enumerate(self.host.pools)}
         self._pools = {one.id: numbers[one.pool] for one in self.host.devices} | {HOST: numbers[self.host.host_pool.id]}
 
-    def rates_at_most(self, model: Model, files: Sequence[Artifact], placements: tuple[Placement, ...]) -> Floats:
+    def rates_at_most(self, model: Model, files: Sequence[Artifact], placements: tuple[Placement, ...]) -> Rates:
         """Tokens per second by placement and file that one stream never exceeds; infinite where nobody knows."""
         known = None if self.may_be_measured else self._known(model, files)
         if known is None or not _are_alike(known, files):
-            return np.full((len(placements), len(files)), np.inf)
-        key = (known.shape.block_count, placements)
-        if key not in self._readings:
-            self._readings[key] = readings(self.model, self.rates, *key)
-        if (id(known), placements) not in self._rates:
-            self._rates[id(known), placements] = rates_at_most(self.model, known, self._readings[key])
-        return self._rates[id(known), placements]
+            return Rates.unknown(len(placements), len(files))
+        key = (id(known), self._named(placements))
+        if key not in self._rates:
+            self._rates[key] = Rates.of(rates_at_most(self.model, known, self._read(known, placements)))
+        return self._rates[key]
 
     def held_at_least(self, model: Model, files: Sequence[Artifact], placements: tuple[Placement, ...]) -> Integers:
         """Bytes of weights by placement, file and pool (as the host lists them) as llama.cpp holds them.
@@ -72,9 +92,21 @@ class SideBySide:
         known, shape = self._known(model, files), model.architecture
         if known is None or shape is None:
             return np.zeros((len(placements), len(files), len(self.host.pools)), dtype=np.int64)
-        if (id(known), placements) not in self._held:
-            self._held[id(known), placements] = self._least(known, shape, placements)
-        return self._held[id(known), placements]
+        key = (id(known), self._named(placements))
+        if key not in self._held:
+            self._held[key] = self._least(known, shape, placements)
+        return self._held[key]
+
+    def _named(self, placements: tuple[Placement, ...]) -> int:
+        """A name for placements that are asked about together: hashing all of them takes longer than their sums."""
+        self._together.setdefault(id(placements), placements)
+        return id(placements)
+
+    def _read(self, known: FileArrays, placements: tuple[Placement, ...]) -> Readings:
+        key = (known.shape.block_count, self._named(placements))
+        if key not in self._readings:
+            self._readings[key] = readings(self.model, self.rates, known.shape.block_count, placements)
+        return self._readings[key]
 
     def _least(self, known: FileArrays, shape: Architecture, placements: tuple[Placement, ...]) -> Integers:
         held, heads = held_by_pool(known, self._where(shape, placements, predicting=False)), known.beside[:, 3] > 0
@@ -103,9 +135,9 @@ class SideBySide:
         return self._shapes[id(shape)]
 
     def _where(self, shape: Architecture, placements: tuple[Placement, ...], *, predicting: bool) -> Holdings:
-        key = (len(shape.layers), placements, copies_tied_head(shape), predicting)
+        count, copied = len(shape.layers), copies_tied_head(shape)
+        key = (count, self._named(placements), copied, predicting)
         if key not in self._holdings:
-            count, _, copied, _ = key
             self._holdings[key] = holdings(count, placements, self._pools, copied=copied, predicting=predicting)
         return self._holdings[key]
 
