@@ -21,6 +21,11 @@ class Attention(StrEnum):
     NONE = "none"  # nothing: encoders without a cache, layers without a mixer
 
 
+# Before Python 3.12 looking a member up in its class costs more than the rest of an estimate's step.
+FULL, SLIDING, LATENT = Attention.FULL, Attention.SLIDING, Attention.LATENT
+RECURRENT, NONE = Attention.RECURRENT, Attention.NONE
+
+
 @dataclass(frozen=True, slots=True)
 class Layer:
     """One transformer block.
@@ -72,7 +77,7 @@ class Layer:
     @property
     def _owns_no_cache(self) -> bool:
         kind = self.attention  # compared one by one: hashing an enum costs more than the rest of an estimate's step
-        return self.shares_kv or kind is Attention.NONE or kind is Attention.RECURRENT
+        return self.shares_kv or kind is NONE or kind is RECURRENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +134,8 @@ class Architecture:
     @property
     def is_recurrent(self) -> bool:
         """Whether every mixing layer keeps a state of fixed size."""
-        kinds = {layer.attention for layer in self.layers} - {Attention.NONE}
-        return kinds == {Attention.RECURRENT}
+        kinds = {layer.attention for layer in self.layers} - {NONE}
+        return kinds == {RECURRENT}
 
     @property
     def is_hybrid(self) -> bool:

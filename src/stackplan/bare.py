@@ -102,13 +102,13 @@ def bare(configuration: Configuration, slots: int, largest: Largest, ask: Ask) -
         if tiny[kind]:
             asked = (_HUGE, tiny[1]) if kind == 0 else (tiny[0], _HUGE)
             staging += _stagings(kind, ask(_empty(configuration, asked), slots))
-    return replace(whole(found), staging=tuple(staging))
+    return whole(found, tuple(staging))
 
 
-def whole(taken: Taken) -> Bare:
+def whole(taken: Taken, staging: tuple[Staging, ...] = ()) -> Bare:
     """What a file takes of an engine that ties weights and the rest together, as if it were all the model's."""
     pools, fixed, per_slot, weights = zip(*taken.pools, strict=True)
-    return Bare(pools, fixed, per_slot, weights)
+    return Bare(pools, fixed, per_slot, weights, staging)
 
 
 def _stagings(kind: int, huge: Taken | Unestimable) -> list[Staging]:

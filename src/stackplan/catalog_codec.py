@@ -1,8 +1,9 @@
 """A finished catalog as compact JSON rows and back, fast enough for every start of the program.
 
-Rows are lists in the order of the dataclass fields. What repeats is stored once: layers (a model has a few kinds),
-weight tables (publishers share recipes) and the bytes of layers (a table has a few values, so each layer is one
-letter). Reading trusts nothing: whatever does not fit raises, and the caller builds anew.
+Rows are lists in the order of the dataclass fields. What repeats is stored once and is one object again: layers (a
+model has a few kinds), shapes (tunes have their model's), weight tables (publishers share recipes) and the bytes of
+layers (a table has a few values, so each layer is one letter). Reading trusts nothing: whatever does not fit raises,
+and the caller builds anew.
 """
 
 from dataclasses import fields
@@ -55,17 +56,19 @@ def _numbers(row: Row) -> tuple[int, ...]:
 
 def encode(catalog: Catalog) -> dict[str, Any]:
     """The catalog as JSON-ready rows."""
-    layers, tables = _Store(), _Store()
+    layers, shapes, tables = _Store(), _Store(), _Store()
     models = []
     for model in catalog.models:
         row = dict(zip((field.name for field in fields(model)), _values(model), strict=True))
         row["licence"] = _values(model.licence)
         row["quality"] = [_values(figure) for figure in model.quality]
-        row["architecture"] = _encode_architecture(model.architecture, layers) if model.architecture else None
+        row["architecture"] = None if model.architecture is None else shapes.place(model.architecture)
         row["artifacts"] = [_encode_artifact(artifact, tables) for artifact in model.artifacts]
         models.append(list(row.values()))
+    encoded = [_encode_architecture(shape, layers) for shape in shapes.rows]
     return {
         "layers": [_values(layer) for layer in layers.rows],
+        "shapes": encoded,
         "tables": [_encode_table(table) for table in tables.rows],
         "models": models,
         "roles": [_values(role) for role in catalog.roles],
@@ -98,9 +101,10 @@ def _encode_table(table: WeightTable) -> Row:
 def decode(data: dict[str, Any]) -> Catalog:
     """The catalog that `encode` wrote; KeyError, TypeError, ValueError or IndexError when it is damaged."""
     layers = [Layer(Attention(row[0]), *row[1:]) for row in data["layers"]]
+    shapes = [_decode_architecture(row, layers) for row in data["shapes"]]
     tables = [_decode_table(row) for row in data["tables"]]
     return Catalog(
-        models=tuple([_decode_model(row, layers, tables) for row in data["models"]]),
+        models=tuple([_decode_model(row, shapes, tables) for row in data["models"]]),
         roles=tuple([Role(*map(_frozen, row)) for row in data["roles"]]),
         engines=tuple([Engine(*map(_frozen, row)) for row in data["engines"]]),
         date=data["date"],
@@ -119,12 +123,12 @@ def _decode_table(row: Row) -> WeightTable:
     return WeightTable(file_bytes, tensor_bytes, _numbers(layer_row), _numbers(expert_row), *rest)
 
 
-def _decode_model(row: Row, layers: list[Layer], tables: list[WeightTable]) -> Model:
+def _decode_model(row: Row, shapes: list[Architecture], tables: list[WeightTable]) -> Model:
     """A model; the positions of nested rows follow the order of the fields."""
     values: Row = [tuple(value) if isinstance(value, list) else value for value in row]
     values[_LICENCE] = Licence(*row[_LICENCE])
     values[_QUALITY] = tuple([QualityFigure(*figure) for figure in row[_QUALITY]])
-    values[_ARCHITECTURE] = _decode_architecture(row[_ARCHITECTURE], layers) if row[_ARCHITECTURE] else None
+    values[_ARCHITECTURE] = None if row[_ARCHITECTURE] is None else shapes[row[_ARCHITECTURE]]
     values[_ARTIFACTS] = tuple([_decode_artifact(item, row[0], tables) for item in row[_ARTIFACTS]])
     return Model(*values)
 

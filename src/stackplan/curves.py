@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from operator import add
 
@@ -12,9 +12,10 @@ from stackplan.bare import NOTHING, Bare, File, Largest, bare, like_of, renamed,
 from stackplan.configuration import Configuration
 from stackplan.estimate.engines import STEPS
 from stackplan.line_arrays import NONE, LineArrays, Row, drawn, row_of
-from stackplan.serving import Unestimable
+from stackplan.serving import Placement, Unestimable
 
 Excess = tuple[int, ...]  # bytes by pool that each slot beyond the first adds to buffers
+Twin = tuple[Placement, Mapping[str, str]]  # a placement that takes as much, and what its pools are called here
 
 _Key = tuple[object, ...]
 
@@ -54,7 +55,7 @@ class Shape:
         if self.like is not None:
             found = self.like.at(context_tokens, slots)
             return renamed(found, self.pools) if isinstance(found, Bare) else found
-        configuration = at_context(self.configuration, context_tokens)
+        configuration = moved(self.configuration, context_tokens, self.configuration.placement)
         if separable(configuration):
             largest = staged_largest(configuration.artifact, configuration.placement)
             return bare(configuration, slots, largest, self.assess.takes)
@@ -94,6 +95,7 @@ class Curves:
     assess: Assess
     _shapes: dict[_Key, Shape] = field(default_factory=dict)
     _files: dict[_Key, File] = field(default_factory=dict)
+    _twins: dict[Placement, Twin | None] = field(default_factory=dict)
     _alive: dict[int, Architecture | None] = field(default_factory=dict)  # so that identities stay theirs
 
     def file(self, configuration: Configuration) -> File:
@@ -119,18 +121,21 @@ class Curves:
         return found
 
     def _shape(self, configuration: Configuration, largest: Largest) -> Shape:
-        twin = self.assess.twin(configuration.placement)
+        own = configuration
+        if own.placement not in self._twins:
+            self._twins[own.placement] = self.assess.twin(own.placement)
+        twin = self._twins[own.placement]
         if twin is None:
-            return Shape(configuration, self.assess)
+            return Shape(own, self.assess)
         placement, pools = twin
-        like = self.shape(replace(configuration, placement=placement), largest)
-        return Shape(configuration, self.assess, like, pools)
+        like = self.shape(moved(own, own.context_tokens, placement), largest)
+        return Shape(own, self.assess, like, pools)
 
 
-def at_context(configuration: Configuration, context_tokens: int) -> Configuration:
-    """The same with another context; quicker than `replace`, which looks every field up."""
+def moved(configuration: Configuration, context_tokens: int, placement: Placement) -> Configuration:
+    """The same with another context, elsewhere; quicker than `replace`, which looks every field up."""
     own = configuration
-    way = (own.model, own.artifact, own.engine, own.mode, context_tokens, own.kv_type, own.placement)
+    way = (own.model, own.artifact, own.engine, own.mode, context_tokens, own.kv_type, placement)
     return Configuration(*way, own.vision, own.ahead, own.saved)
 
 

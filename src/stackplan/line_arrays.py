@@ -69,16 +69,20 @@ class LineArrays:
 
     def points(self, contexts: tuple[int, ...], file: File, budget: Callable[[str], int]) -> Points:
         """What the file takes at the first contexts, as many as fit: a longer one never needs fewer bytes."""
-        held = np.array(file.weights or (0,) * len(self.pools), dtype=np.int64)
-        fixed = self.fixed + held
-        for pool, kind, room, copies in self.staging:
-            fixed[:, pool] = np.maximum(fixed[:, pool], room + copies * file.largest[kind] + held[pool])
-        if file.vocabulary:
-            fixed += np.array(file.vocabulary, dtype=np.int64)
-        budgets = np.array([budget(pool) for pool in self.pools], dtype=np.int64)
-        over: NDArray[np.bool_] = np.any(fixed + self.per_slot > budgets, axis=1)
-        most = int(over.argmax()) if over.any() else len(over)
+        none = (0,) * len(self.pools)
+        held, vocabulary = (np.array(size or none, dtype=np.int64) for size in (file.weights, file.vocabulary))
+        own = self._staged(file) if self.staging else self.fixed
+        fixed, budgets = own + (held + vocabulary), [budget(pool) for pool in self.pools]
+        over = (fixed + self.per_slot > budgets).ravel()
+        first = int(over.argmax()) if len(over) else 0
+        most = first // len(self.pools) if len(over) and over[first] else len(fixed)
         return Points(contexts[:most], self.pools, fixed[:most], self.per_slot[:most], self.weights[:most] + held)
+
+    def _staged(self, file: File) -> Integers:
+        fixed = self.fixed.copy()
+        for pool, kind, room, copies in self.staging:
+            fixed[:, pool] = np.maximum(fixed[:, pool], room + copies * file.largest[kind])
+        return fixed
 
 
 NONE = LineArrays((), *(np.zeros((0, 0), dtype=np.int64),) * 3, ())  # nobody can tell anything
@@ -94,6 +98,8 @@ def drawn(contexts: Sequence[int], known: Mapping[int, Row | None]) -> Integers:
     """Rows at all contexts up to the first where nobody can tell, on straight lines between ``known`` positions."""
     told = list(takewhile(lambda position: known[position] is not None, sorted(known)))
     rows = np.array([known[position] for position in told], dtype=np.int64)
+    if len(told) == told[-1] + 1:
+        return rows
     asked = np.array([contexts[position] for position in told], dtype=np.int64)
     wanted = np.array(contexts[: told[-1] + 1], dtype=np.int64)
     left = np.searchsorted(asked, wanted, side="right") - 1

@@ -32,6 +32,11 @@ def test_the_index_gives_back_the_whole_bundled_catalog(bundled_cache, tmp_path)
     assert decode(json.loads(json.dumps(encode(built)))) == built
 
 
+def test_models_of_one_shape_have_one_shape(bundled_cache):
+    shapes = [model.architecture for model in load_catalog([bundled_folder("catalog")], bundled_cache).models]
+    assert len({id(shape) for shape in shapes}) == len(set(shapes)) < len(shapes)
+
+
 def test_a_warm_start_reads_no_yaml_and_checks_no_schema(bundled_cache):
     script = (
         "import sys; from pathlib import Path; from stackplan.catalog_index import load_catalog;"

@@ -8,6 +8,7 @@ less weights, cache, buffers and what ggml's scheduler sets aside untouched.
 import pytest
 
 from stackplan.architecture import Architecture, Attention, Layer, WeightTable
+from stackplan.estimate.compute import graph_of
 from stackplan.estimate.process_memory import batch_rows_bytes, process_lines, tokenizer_bytes, work_bytes
 from stackplan.serving import Serving
 from stackplan.units import MIB
@@ -53,9 +54,8 @@ def weights(header_bytes: int, largest: int = 0) -> WeightTable:
 def test_a_process_takes_what_is_planned(
     tokens: int, header: int, blocks: int, slots: int, context: int, took: int
 ) -> None:
-    lines = process_lines(
-        architecture(tokens, blocks), weights(header), (LAYER,), Serving(context, slots), on_cpu=False
-    )
+    shape = architecture(tokens, blocks)
+    lines = process_lines(shape, weights(header), graph_of(shape), Serving(context, slots), on_cpu=False)
     planned = sum(line.bytes for line in lines)
     assert 0.93 * took <= planned
     assert planned <= max(1.2 * took, took + 4 * MIB)  # ranks of merges take less the more of them there are
@@ -82,7 +82,8 @@ def test_a_full_batch_of_an_encoder_has_a_row_of_logits_for_every_token() -> Non
 
 
 def test_servers_of_text_have_no_such_rows() -> None:
-    lines = process_lines(architecture(1000), weights(0), (LAYER,), Serving(4096), on_cpu=True)
+    shape = architecture(1000)
+    lines = process_lines(shape, weights(0), graph_of(shape), Serving(4096), on_cpu=True)
     assert [line.name for line in lines] == ["server process", "tokenizer", "matrix work area"]
 
 

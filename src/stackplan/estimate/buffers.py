@@ -5,7 +5,7 @@ Source and checks: `stackplan.estimate.compute`, whose phases are counted here.
 
 from dataclasses import dataclass, replace
 
-from stackplan.architecture import Attention, Layer
+from stackplan.architecture import SLIDING, Layer
 from stackplan.estimate.compute import (
     FLOAT_BYTES,
     Batch,
@@ -17,7 +17,7 @@ from stackplan.estimate.compute import (
     recurrent_peak,
     transposed_index_bytes,
 )
-from stackplan.estimate.kv_cache import Flash, cell_bytes
+from stackplan.estimate.kv_cache import FLASH_MISPLACED, FLASH_ON_HOST, cell_bytes
 from stackplan.serving import Serving
 
 PIPELINE_COPIES = 4  # with pipelining every input exists so often
@@ -150,7 +150,7 @@ def staged_peak(layer: Layer, graph: Graph, batch: Batch, serving: Serving, weig
 def _staged_attention(layer: Layer, graph: Graph, batch: Batch, serving: Serving) -> int:
     if not (layer.k_width or layer.v_width):
         return 0
-    cells = batch.sliding_cells if layer.attention is Attention.SLIDING else batch.cells
+    cells = batch.sliding_cells if layer.attention is SLIDING else batch.cells
     return cells * batch.streams * cell_bytes(layer, serving) + attention_peak(layer, graph, batch)
 
 
@@ -159,8 +159,8 @@ def host_peak(graph: Graph, batch: Batch, serving: Serving, *, partial: bool) ->
     peak = 0
     if partial:
         peak = max(recurrent_peak(layer, batch) for layer in graph.kinds)
-    if batch.flash is Flash.MISPLACED:
+    if batch.flash is FLASH_MISPLACED:
         peak = max(peak, *(attention_peak(layer, graph, batch) for layer in graph.kinds))
-    if batch.flash is Flash.ON_HOST:
+    if batch.flash is FLASH_ON_HOST:
         peak = max(peak, *(batch.cells * batch.streams * cell_bytes(layer, serving) for layer in graph.kinds))
     return peak

@@ -10,8 +10,8 @@ Symbols: E, F, Q are float32 activations of n tokens: embedding, feed-forward an
 
 from dataclasses import dataclass
 
-from stackplan.architecture import Architecture, Attention, Layer
-from stackplan.estimate.kv_cache import CacheShape, Flash
+from stackplan.architecture import LATENT, NONE, RECURRENT, SLIDING, Architecture, Attention, Layer
+from stackplan.estimate.kv_cache import FLASH_OFF, FLASH_ON, FLASH_ON_HOST, CacheShape, Flash
 from stackplan.serving import Serving
 
 FLOAT_BYTES = 4
@@ -64,7 +64,7 @@ def graph_of(architecture: Architecture) -> Graph:
         vocabulary_rows=architecture.vocabulary_rows,
         causal=architecture.causal,
         has_cache=architecture.has_cache,
-        slides=Attention.SLIDING in widths,
+        slides=SLIDING in widths,
         is_hybrid=architecture.is_hybrid,
         is_recurrent=architecture.is_recurrent,
         index_width=sum(widths.values()),
@@ -104,7 +104,7 @@ def worst_batch(graph: Graph, serving: Serving, shape: CacheShape, *, flash: Fla
     rows = serving.slots * (1 + serving.draft_tokens) if serving.output_rows == "slots" else batch_tokens
     cached = graph.has_cache
     attends = cached or not graph.causal
-    converts = on_gpu and flash is not Flash.ON_HOST
+    converts = on_gpu and flash is not FLASH_ON_HOST
     return Batch(
         tokens=tokens,
         output_rows=min(tokens, rows),
@@ -113,7 +113,7 @@ def worst_batch(graph: Graph, serving: Serving, shape: CacheShape, *, flash: Fla
         streams=shape.streams,
         slots=serving.slots,
         flash=flash,
-        flash_attention=flash is Flash.ON or flash is Flash.ON_HOST,
+        flash_attention=flash is FLASH_ON or flash is FLASH_ON_HOST,
         on_gpu=on_gpu,
         scratch_k=converts and serving.kv_type_k != "f16",
         scratch_v=converts and serving.kv_type_v != "f16",
@@ -127,7 +127,7 @@ def mask_bytes(batch: Batch) -> int:
 
 def transposed_index_bytes(graph: Graph, batch: Batch) -> int:
     """Where each value of V goes in a transposed cache, once per kind of cache; flash attention needs none."""
-    return INDEX_BYTES * batch.tokens * graph.index_width if batch.flash is Flash.OFF else 0
+    return INDEX_BYTES * batch.tokens * graph.index_width if batch.flash is FLASH_OFF else 0
 
 
 def feed_forward_peak(layer: Layer, embedding: int, tokens: int) -> int:
@@ -150,18 +150,18 @@ def feed_forward_peak(layer: Layer, embedding: int, tokens: int) -> int:
 
 def attention_peak(layer: Layer, graph: Graph, batch: Batch) -> int:
     """The attention phase beyond the persistent tensors."""
-    if not layer.heads or layer.attention is Attention.RECURRENT:
+    if not layer.heads or layer.attention is RECURRENT:
         return 0
     width = FLOAT_BYTES * batch.tokens
-    if layer.attention is Attention.NONE:
+    if layer.attention is NONE:
         return 0 if graph.causal else _encoder_peak(layer, graph, batch)
-    if layer.attention is Attention.LATENT:
+    if layer.attention is LATENT:
         return _latent_peak(layer, graph, batch)
     query, embedding = width * layer.heads * layer.head_length_k, width * graph.embedding_length
     queries = query * (2 if query > embedding else 1)
-    cells = batch.sliding_cells if layer.attention is Attention.SLIDING else batch.cells
+    cells = batch.sliding_cells if layer.attention is SLIDING else batch.cells
     if not batch.flash_attention:
-        copied = 0 if batch.flash is Flash.OFF else HALF_BYTES * cells * batch.streams * layer.v_width
+        copied = 0 if batch.flash is FLASH_OFF else HALF_BYTES * cells * batch.streams * layer.v_width
         return width * cells * layer.heads + queries + copied
     projected = width * layer.kv_heads * (layer.head_length_k + layer.head_length_v)
     return max(query + projected, queries + _scratch_bytes(layer, cells, batch))

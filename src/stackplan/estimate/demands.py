@@ -1,5 +1,7 @@
 """Adding up demands of several models in one process, place by place."""
 
+from collections.abc import Sequence
+
 from stackplan.serving import Demand, OverheadLine
 
 
@@ -19,8 +21,8 @@ def _sum(demand: Demand, others: list[Demand]) -> Demand:
     )
 
 
-def with_overhead(demand: Demand, lines: tuple[OverheadLine, ...]) -> Demand:
-    """``demand`` with exactly the overhead of ``lines`` that are its place's."""
+def with_overhead(demand: Demand, size: int) -> Demand:
+    """``demand`` with exactly ``size`` bytes of overhead."""
     return Demand(
         demand.place,
         demand.weights_bytes,
@@ -28,5 +30,13 @@ def with_overhead(demand: Demand, lines: tuple[OverheadLine, ...]) -> Demand:
         demand.state_bytes,
         demand.compute_bytes,
         demand.output_bytes,
-        sum(line.bytes for line in lines if line.place == demand.place),
+        size,
     )
+
+
+def overheads(lines: Sequence[OverheadLine]) -> dict[str, int]:
+    """Bytes of ``lines`` by place."""
+    found: dict[str, int] = {}
+    for line in lines:
+        found[line.place] = found.get(line.place, 0) + line.bytes
+    return found

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from stackplan.architecture import Architecture, Attention, Layer
+from stackplan.architecture import FULL, LATENT, NONE, RECURRENT, SLIDING, Architecture, Layer
 from stackplan.gguf.types import TYPE_BY_NAME
 from stackplan.serving import KV_TYPES, Serving, Unestimable
 
@@ -34,6 +34,10 @@ class Flash(Enum):
     REFUSED = "refused"  # "auto" without kernels: off, but V lies as flash attention wants it and is copied
     MISPLACED = "misplaced"  # the same, and a block of the CPU is why: it computes its own scores
     ON_HOST = "on host"  # without kernels but insisted on: the CPU computes it and copies the cache
+
+
+FLASH_ON, FLASH_OFF, FLASH_REFUSED = Flash.ON, Flash.OFF, Flash.REFUSED
+FLASH_MISPLACED, FLASH_ON_HOST = Flash.MISPLACED, Flash.ON_HOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,7 @@ def state_bytes(layer: Layer, serving: Serving) -> int:
 
 def layer_cache_bytes(layer: Layer, shape: CacheShape, serving: Serving, padded_v_width: int = 0) -> int:
     """KV bytes of one layer over all streams."""
-    cells = shape.sliding_cells if layer.attention is Attention.SLIDING else shape.cells
+    cells = shape.sliding_cells if layer.attention is SLIDING else shape.cells
     kept = cells * cell_bytes(layer, serving, padded_v_width)
     if layer.compression_ratio:
         compressed = padded_cells(-(-shape.cells // layer.compression_ratio))
@@ -117,14 +121,14 @@ def flash_attention(
     "auto" turns off when a layer's device has no kernel, but the cache is laid out by then; a quantised V keeps it on.
     """
     if serving.flash_attention == "off" or architecture.name in _NO_FLASH_ATTENTION:
-        return Flash.OFF
+        return FLASH_OFF
     is_cpu = gpu_start is None or gpu_start >= len(architecture.layers)
     supported = is_cpu or _has_cuda_kernels(architecture, kinds, serving)
     if serving.flash_attention == "on" or serving.kv_type_v in QUANTISED:
-        return Flash.ON if supported else Flash.ON_HOST
+        return FLASH_ON if supported else FLASH_ON_HOST
     if _breaks_at(architecture, gpu_start):
-        return Flash.MISPLACED
-    return Flash.ON if supported else Flash.REFUSED
+        return FLASH_MISPLACED
+    return FLASH_ON if supported else FLASH_REFUSED
 
 
 def _breaks_at(architecture: Architecture, gpu_start: int | None) -> bool:
@@ -137,7 +141,7 @@ def _breaks_at(architecture: Architecture, gpu_start: int | None) -> bool:
         return False
     last, first = architecture.layers[gpu_start - 1], architecture.layers[gpu_start]
     is_short = first.state_elements > 0 and first.state_elements == first.convolution_elements
-    return is_short and last.attention is Attention.FULL
+    return is_short and last.attention is FULL
 
 
 def _has_cuda_kernels(architecture: Architecture, kinds: Sequence[Layer], serving: Serving) -> bool:
@@ -146,11 +150,11 @@ def _has_cuda_kernels(architecture: Architecture, kinds: Sequence[Layer], servin
 
 
 def _has_cuda_kernel(layer: Layer, architecture: Architecture) -> bool:
-    without = layer.attention is Attention.RECURRENT or (layer.attention is Attention.NONE and architecture.causal)
+    without = layer.attention is RECURRENT or (layer.attention is NONE and architecture.causal)
     if without or not layer.heads or not layer.kv_heads:
         return True
     head_k, head_v = layer.head_length_k, layer.head_length_v
-    if layer.attention is Attention.LATENT:
+    if layer.attention is LATENT:
         head_v = architecture.latent_rank  # V is read out of the latent row
     if head_k == head_v and head_k in _CUDA_EQUAL_HEADS:
         return True

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from stackplan.architecture import Architecture, WeightTable
 from stackplan.estimate import buffers, compute, overhead
 from stackplan.estimate import placement as places
-from stackplan.estimate.demands import joined, with_overhead
+from stackplan.estimate.demands import joined, overheads, with_overhead
 from stackplan.estimate.kv_cache import (
+    FLASH_OFF,
     CacheShape,
-    Flash,
     cache_obstacle,
     cache_shape,
     flash_attention,
@@ -119,9 +119,10 @@ def estimate(
         if isinstance(beside, Unestimable):
             return beside
         demands = joined(demands, beside)
+    held = overheads(lines)
     return Estimate(
         engine=ENGINE,
-        demands=tuple(with_overhead(demand, lines) for demand in demands),
+        demands=tuple([with_overhead(demand, held.get(demand.place, 0)) for demand in demands]),
         file_bytes=prepared.weights.file_bytes + extras.file_bytes,
         basis=Basis.DERIVED if architecture.exact else Basis.ASSUMED,
         overheads=lines,
@@ -146,10 +147,13 @@ class _Case:
     def held(self, start: int, stop: int, *, prediction: bool) -> tuple[int, int]:
         """KV and state bytes of a range of blocks, with the prediction blocks' cache if it is ``prediction``'s."""
         table = self.prepared.table
-        cache = places.cache_bytes(table, (start, stop), self.shape, self.serving, self.padded_v)
+        cache = state = 0
+        if start < stop:
+            cache = places.cache_bytes(table, (start, stop), self.shape, self.serving, self.padded_v)
+            state = places.recurrent_bytes(table, (start, stop), self.serving)
         if prediction and self.serving.prediction_head:
             cache += places.prediction_cache_bytes(table, self.shape, drafting(self.serving))
-        return cache, places.recurrent_bytes(table, (start, stop), self.serving)
+        return cache, state
 
 
 def _case(prepared: Prepared, serving: Serving, placement: Placement) -> _Case:
@@ -159,7 +163,7 @@ def _case(prepared: Prepared, serving: Serving, placement: Placement) -> _Case:
     first = shares[0].start if shares else table.block_count
     flash = flash_attention(architecture, prepared.graph.kinds, serving, gpu_start=first if shares else None)
     batch = compute.worst_batch(prepared.graph, serving, shape, flash=flash, on_gpu=bool(shares))
-    padded_v = table.widest_v if flash is Flash.OFF else 0
+    padded_v = table.widest_v if flash is FLASH_OFF else 0
     return _Case(prepared, serving, placement, shape, shares, first, padded_v, batch)
 
 
@@ -232,7 +236,7 @@ def _overhead(
 ) -> tuple[OverheadLine, ...]:
     used = [device for device in devices if device.id in placement.devices]
     kept = checkpoint_bytes(prepared.architecture, prepared.sliding_window, serving, extras.checkpoints)
-    lines = process_lines(prepared.architecture, prepared.weights, prepared.graph.kinds, serving, on_cpu=not used)
+    lines = process_lines(prepared.architecture, prepared.weights, prepared.graph, serving, on_cpu=not used)
     lines += overhead.saved_lines(extras.cache_ram_bytes, kept)
     if extras.draft:
         lines += (tokenizer_line(extras.draft.architecture, extras.draft.weights, "draft tokenizer"),)
@@ -259,7 +263,7 @@ def _beside(prepared: Prepared, extras: Extras, serving: Serving, placement: Pla
         draft = estimate(extras.draft, drafting(serving), Placement(placement.devices, split=placement.split))
         if isinstance(draft, Unestimable):
             return Unestimable(draft.reason, f"the draft: {draft.detail}")
-        found += [with_overhead(demand, ()) for demand in draft.demands]
+        found += [with_overhead(demand, 0) for demand in draft.demands]
     return found
 
 

@@ -7,10 +7,11 @@ num_ctx. One num_ctx serves all requests of a model: another one reloads it.
 
 from dataclasses import replace
 
+from stackplan.estimate.demands import with_overhead
 from stackplan.estimate.llama_cpp import Extras, estimate, prepared_once
 from stackplan.estimate.question import Question, shape_unknown
 from stackplan.hardware import Basis
-from stackplan.serving import HOST, Demand, Estimate, OverheadLine, Placement, Serving, Unestimable
+from stackplan.serving import HOST, Estimate, OverheadLine, Placement, Serving, Unestimable
 from stackplan.units import GIB, MIB
 
 ENGINE = "ollama"
@@ -73,18 +74,9 @@ def answer(question: Question) -> Estimate | Unestimable:
 
 def _with_daemon(inner: Estimate) -> Estimate:
     line = OverheadLine(HOST, "Ollama daemon", DAEMON_BYTES, Basis.ASSUMED)
-    demands = tuple(_grown(demand) if demand.place == HOST else demand for demand in inner.demands)
+    demands = tuple(
+        with_overhead(demand, demand.overhead_bytes + DAEMON_BYTES) if demand.place == HOST else demand
+        for demand in inner.demands
+    )
     fraction = max(inner.error_fraction, ERROR_FRACTION)
     return Estimate(ENGINE, demands, inner.file_bytes, inner.basis, (*inner.overheads, line), fraction, inner.notes)
-
-
-def _grown(demand: Demand) -> Demand:
-    return Demand(
-        demand.place,
-        demand.weights_bytes,
-        demand.kv_bytes,
-        demand.state_bytes,
-        demand.compute_bytes,
-        demand.output_bytes,
-        demand.overhead_bytes + DAEMON_BYTES,
-    )

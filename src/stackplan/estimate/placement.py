@@ -11,7 +11,7 @@ from itertools import accumulate
 from math import ceil
 from operator import mul
 
-from stackplan.architecture import Architecture, Attention, Layer, WeightTable
+from stackplan.architecture import RECURRENT, Architecture, Layer, WeightTable
 from stackplan.estimate.kv_cache import CacheShape, layer_cache_bytes, state_bytes, widest_v
 from stackplan.serving import Placement, Serving, Unestimable
 
@@ -178,5 +178,5 @@ def prediction_cache_bytes(table: LayerTable, shape: CacheShape, serving: Servin
     return sum(
         kind.count(0, table.block_count) * layer_cache_bytes(kind.layer, shape, serving)
         for kind in table.prediction_kinds
-        if kind.layer.attention is not Attention.RECURRENT
+        if kind.layer.attention is not RECURRENT
     )

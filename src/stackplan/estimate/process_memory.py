@@ -8,6 +8,7 @@ private memory, program and libraries after requests, less weights, cache and bu
 from collections.abc import Sequence
 
 from stackplan.architecture import Architecture, Layer, WeightTable
+from stackplan.estimate.compute import Graph
 from stackplan.hardware import Basis
 from stackplan.serving import HOST, OverheadLine, Serving
 from stackplan.units import KIB, MIB
@@ -37,11 +38,13 @@ _HALF_BYTES = 2
 
 
 def process_lines(
-    architecture: Architecture, weights: WeightTable, kinds: Sequence[Layer], serving: Serving, *, on_cpu: bool
+    architecture: Architecture, weights: WeightTable, graph: Graph, serving: Serving, *, on_cpu: bool
 ) -> tuple[OverheadLine, ...]:
-    """The process by its parts. ``kinds`` are the distinct layers, ``on_cpu`` says that no device computes them."""
+    """The process by its parts. ``graph`` is the model's, ``on_cpu`` says that no device computes them."""
     lines = [
-        OverheadLine(HOST, "server process", server_bytes(architecture, serving), Basis.MEASURED),
+        OverheadLine(
+            HOST, "server process", server_bytes(architecture, serving, cached=graph.has_cache), Basis.MEASURED
+        ),
         tokenizer_line(architecture, weights),
     ]
     if serving.output_rows == "batch":
@@ -49,13 +52,15 @@ def process_lines(
             OverheadLine(HOST, "outputs of a full batch", batch_rows_bytes(architecture, serving), Basis.DERIVED)
         )
     if on_cpu:
-        lines.append(OverheadLine(HOST, "matrix work area", work_bytes(architecture, kinds, serving), Basis.DERIVED))
+        lines.append(
+            OverheadLine(HOST, "matrix work area", work_bytes(architecture, graph.kinds, serving), Basis.DERIVED)
+        )
     return tuple(lines)
 
 
-def server_bytes(architecture: Architecture, serving: Serving) -> int:
-    """The program, its graphs, slots and the table of cache cells."""
-    cells = serving.context_tokens if architecture.has_cache else 0
+def server_bytes(architecture: Architecture, serving: Serving, *, cached: bool) -> int:
+    """The program, its graphs, slots and, where there is a cache, the table of its cells."""
+    cells = serving.context_tokens if cached else 0
     return PROGRAM_BYTES + BLOCK_BYTES * architecture.block_count + SLOT_BYTES * serving.slots + CELL_BYTES * cells
 
 
@@ -80,8 +85,8 @@ def vocabulary_bytes(architecture: Architecture, weights: WeightTable) -> int:
 
 
 def _keeps_prefixes(architecture: Architecture) -> bool:
-    unigram = any(name in architecture.name for name in _UNIGRAM_FAMILIES)
-    return unigram and architecture.vocabulary_rows > _LARGEST_WORDPIECE
+    many = architecture.vocabulary_rows > _LARGEST_WORDPIECE
+    return many and any(name in architecture.name for name in _UNIGRAM_FAMILIES)
 
 
 def batch_rows_bytes(architecture: Architecture, serving: Serving) -> int:

@@ -4,7 +4,7 @@ Measured with llama-server b11434 (November 2026) on shapes of glm4moe, qwen3nex
 block, and of Llama 3.2 3B with 1B: docs/estimate.md has the figures.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from stackplan.architecture import Architecture, Attention, Layer
@@ -74,10 +74,10 @@ def predicting(architecture: Architecture) -> Architecture:
     Files of one model come with and without it, while a catalog's shape has what all share. Published models have
     one block, of the attention and the feed-forward of the model's own (GLM 4.5, Qwen3-Next, DeepSeek V3).
     """
-    if any(layer.prediction for layer in architecture.layers):
-        return architecture
     known = _predicting.get(id(architecture))
     if known is None:
+        if any(layer.prediction for layer in architecture.layers):
+            return architecture
         if len(_predicting) >= _REMEMBERED:
             _predicting.clear()
         like = next((layer for layer in reversed(architecture.layers) if layer.k_width), architecture.layers[-1])
@@ -90,22 +90,47 @@ def predicting(architecture: Architecture) -> Architecture:
     return known[1]
 
 
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """The prediction blocks of a model as a model of their own."""
+
+    of: Architecture
+    blocks: tuple[Layer, ...]
+    graph: compute.Graph
+    window: int
+
+
+_heads: dict[int, _Head] = {}  # by the identity of the whole shape, which each entry keeps alive
+
+
+def _head(architecture: Architecture) -> _Head | None:
+    known = _heads.get(id(architecture))
+    if known is None:
+        blocks = tuple(replace(layer, prediction=False) for layer in architecture.layers if layer.prediction)
+        if not blocks:
+            return None
+        if len(_heads) >= _REMEMBERED:
+            _heads.clear()
+        graph = compute.graph_of(replace(architecture, layers=blocks, block_count=len(blocks)))
+        known = _heads[id(architecture)] = _Head(architecture, blocks, graph, _window(blocks, architecture))
+    return known
+
+
 def prediction_demands(architecture: Architecture, serving: Serving, place: str, *, pipelined: bool) -> list[Demand]:
     """Buffers and logits of the context that runs the prediction blocks; its cache is counted with the model's.
 
     What is given exceeds what was measured by up to three embeddings of a micro-batch (12 MiB of 52) on one device,
     and is not below it.
     """
-    blocks = tuple(replace(layer, prediction=False) for layer in architecture.layers if layer.prediction)
-    if not blocks:
+    head = _head(architecture)
+    if head is None:
         return []
-    graph = compute.graph_of(replace(architecture, layers=blocks, block_count=len(blocks)))
-    asked = drafting(serving)
+    asked, graph = drafting(serving), head.graph
     on_gpu = place != HOST
-    shape = cache_shape(_window(blocks, architecture), asked)
+    shape = cache_shape(head.window, asked)
     flash = Flash.OFF if serving.flash_attention == "off" else Flash.ON
     batch = compute.worst_batch(graph, asked, shape, flash=flash, on_gpu=on_gpu)
-    phase = replace(buffers.phases(graph, batch), peak=max(_peak(layer, graph, batch) for layer in blocks))
+    phase = replace(buffers.phases(graph, batch), peak=max(_peak(layer, graph, batch) for layer in head.blocks))
     logits = FLOAT_BYTES * architecture.vocabulary_rows * serving.slots
     if not on_gpu:
         return [Demand(HOST, compute_bytes=buffers.host_only(phase).host, output_bytes=logits)]

@@ -8,8 +8,9 @@ Source: vllm-project/vllm, v1 engine (``gpu_worker.py``, ``kv_cache_utils.py``, 
 from collections import Counter
 from dataclasses import dataclass
 
-from stackplan.architecture import Architecture, Attention, Layer, WeightTable
+from stackplan.architecture import LATENT, SLIDING, Architecture, Layer, WeightTable
 from stackplan.estimate import overhead
+from stackplan.estimate.demands import with_overhead
 from stackplan.estimate.question import Question, gpus_of, shape_unknown
 from stackplan.hardware import Basis
 from stackplan.serving import HOST, Demand, Estimate, OverheadLine, Placement, Serving, Unestimable
@@ -48,7 +49,7 @@ def kv_blocks(architecture: Architecture, serving: Serving, parallel: int) -> Kv
     window = min(architecture.sliding_window - 1 + BATCHED_TOKENS, context)
     for layer, count in _kinds(architecture):
         page = count * BLOCK_TOKENS * element * _row_elements(layer, parallel)
-        if layer.attention is Attention.SLIDING:
+        if layer.attention is SLIDING:
             fixed += page * (-(-window // BLOCK_TOKENS) + 1)
         else:
             growing += page
@@ -73,7 +74,7 @@ def _kinds(architecture: Architecture) -> tuple[tuple[Layer, int], ...]:
 def _row_elements(layer: Layer, parallel: int) -> int:
     if not (layer.k_width or layer.v_width):
         return 0
-    if layer.attention is Attention.LATENT:
+    if layer.attention is LATENT:
         return layer.head_length_k  # every GPU keeps the whole latent row
     heads = -(-layer.kv_heads // parallel)
     return heads * (layer.head_length_k + layer.head_length_v)
@@ -130,7 +131,7 @@ def answer(question: Question) -> Estimate | Unestimable:
         slack = int(SLACK_FRACTION * (demand.total_bytes + sum(line.bytes for line in found)))
         found.append(OverheadLine(gpu.id, "slack of the utilisation fraction", slack, Basis.ASSUMED))
         lines += found
-        demands.append(_with_overhead(demand, sum(line.bytes for line in found)))
+        demands.append(with_overhead(demand, sum(line.bytes for line in found)))
     file_bytes = question.file_bytes or (question.weights.file_bytes if question.weights else 0)
     return Estimate(ENGINE, tuple(demands), file_bytes, Basis.DERIVED, tuple(lines), ERROR_FRACTION)
 
@@ -145,10 +146,4 @@ def _on_gpu(architecture: Architecture, size: int, serving: Serving, parallel: i
         cache,
         serving.slots * state,
         activation_bytes(architecture, parallel),
-    )
-
-
-def _with_overhead(demand: Demand, size: int) -> Demand:
-    return Demand(
-        demand.place, demand.weights_bytes, demand.kv_bytes, demand.state_bytes, demand.compute_bytes, 0, size
     )
