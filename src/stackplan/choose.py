@@ -17,7 +17,7 @@ from stackplan.problem import Choice, NoChoice, Problem
 from stackplan.reach import Reach, is_far, is_negligible, problem_of, within_reach
 from stackplan.seeds import first_columns, lightest_columns
 from stackplan.solve import solve
-from stackplan.solve.lexicographic import known_choice, requirement_reward
+from stackplan.solve.lexicographic import known_choice, narrowed, requirement_reward
 from stackplan.solve.neighbourhood import better_choice, good_choice
 from stackplan.solve.pricing import PriceList, prices
 from stackplan.solve.usage import value
@@ -128,7 +128,7 @@ class _Choice:
             if not reach.is_whole and is_far(found, value(problem, known), stage):
                 best = _bounded(known_choice(problem, known), bound)
                 continue
-            within = self._solved(problem, stage, known, outside)
+            within = self._solved(narrowed(problem, found, known), stage, known, outside)
             if isinstance(within, NoChoice):
                 return within, problem
             best = _bounded(within, min(bound, max(outside, within.bound)))

@@ -52,8 +52,7 @@ def solve(
     deadline = clock() + seconds
     found = prices(problem, float(requirement_reward(problem)))
     known = hint or start_assignment(problem)
-    reduced = _with_known(undominated(_within_reach(problem, found, known)), problem, known)
-    index = indexed(reduced)
+    index = indexed(narrowed(problem, found, known))
     exact = Exact(index, partial, deadline, clock, work=work)
     terms = _value_with_requirements(index) if partial else list(value_terms(index))
     answer = exact.minimum(_negated(terms), known, step=_WHOLE)
@@ -65,6 +64,11 @@ def solve(
     if value(problem, assignment) + 1 > outside:
         assignment = _settled(exact, found, assignment)
     return _choice(problem, assignment, bound=value(problem, assignment), status="optimal")
+
+
+def narrowed(problem: Problem, found: PriceList | None, known: Mapping[str, str] | None) -> Problem:
+    """The problem without what is dominated or, at prices that hold for it, in no choice as good as the known one."""
+    return _with_known(undominated(_within_reach(problem, found, known)), problem, known)
 
 
 def known_choice(problem: Problem, assignment: Mapping[str, str]) -> Choice:
@@ -84,7 +88,7 @@ def _within_reach(problem: Problem, found: PriceList | None, known: Mapping[str,
     """The problem without what no choice at least as good as the known one could use."""
     if found is None or known is None:
         return problem
-    return within(problem, found, _earned(problem, known) - found.bound - _TIED_VALUE)
+    return within(problem, found, _earned(problem, found, known) - found.bound - _TIED_VALUE)
 
 
 def _with_known(reduced: Problem, problem: Problem, known: Mapping[str, str] | None) -> Problem:
@@ -98,9 +102,9 @@ def _with_known(reduced: Problem, problem: Problem, known: Mapping[str, str] | N
     )
 
 
-def _earned(problem: Problem, assignment: Mapping[str, str]) -> float:
+def _earned(problem: Problem, found: PriceList, assignment: Mapping[str, str]) -> float:
     served = sum(1 for need in problem.needs if need.required and need.id in assignment)
-    return value(problem, assignment) + float(requirement_reward(problem)) * served
+    return value(problem, assignment) + found.reward * served
 
 
 def requirement_reward(problem: Problem) -> int:
