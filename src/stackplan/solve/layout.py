@@ -5,15 +5,16 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from stackplan.problem import TIERS, Candidate, Problem
+from stackplan.problem import TIERS, Candidate, Problem, Take, Tier
 from stackplan.solve.usage import disk_may_bind
 
 NOBODY = -1
-HOT, WARM, COLD = range(len(TIERS))
+HOT = TIERS.index("hot")
 
 Named = TypeVar("Named", bound=Hashable)
 
-Held = tuple[int, int, int, int, int]  # pool, bytes: fixed, per slot, kept; and the place where a WARM one takes turns
+Held = tuple[int, int, int, int, int]  # pool, bytes: fixed, per slot, kept; and the place where it takes turns, if any
+Place = tuple[Tier, str, str]  # of a tier's swap group in a pool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +33,7 @@ class Layout:
     keys: tuple[int, ...]
     takes: tuple[tuple[Held, ...], ...]
     alike: tuple[int, ...]  # by candidate: the same for those of one key, tier and group that take from the same pools
-    turns: tuple[bool, ...]  # by place where WARM ones take turns, whether it holds two at a time
+    twos: tuple[bool, ...]  # by place where WARM or COLD ones take turns, whether it holds two at a time
     budgets: tuple[int, ...]
     disk_bytes: int | None  # None also where every choice has room
     penalties: tuple[tuple[int, int, int], ...]
@@ -77,8 +78,7 @@ def layout_of(problem: Problem) -> Layout:
         values[need][own], slots[need][own] = offer.value, offer.slots
     keys = _numbers(candidate.key for candidate in candidates)
     pools = {pool: number for number, pool in enumerate(problem.pools)}
-    warm = [candidate for candidate in candidates if candidate.tier == "warm"]
-    turns = _numbers((one.swap_group, take.pool) for one in warm for take in one.takes)
+    turns = _numbers(_place(one, take) for one in candidates if one.tier != "hot" for take in one.takes)
     tiers = tuple(TIERS.index(candidate.tier) for candidate in candidates)
     alike = [(one.key, one.tier, one.swap_group, tuple(take.pool for take in one.takes)) for one in candidates]
     kinds = _numbers(alike)
@@ -95,7 +95,7 @@ def layout_of(problem: Problem) -> Layout:
         keys=tuple(keys[candidate.key] for candidate in candidates),
         takes=tuple(_held(candidate, pools, turns) for candidate in candidates),
         alike=tuple(kinds[one] for one in alike),
-        turns=tuple(group in problem.overlapping_groups for group, _ in turns),
+        twos=tuple(tier == "warm" and group in problem.overlapping_groups for tier, group, _ in turns),
         budgets=tuple(problem.pools.values()),
         disk_bytes=problem.disk_bytes if disk_may_bind(problem, candidates) else None,
         penalties=tuple((needs[r.first], needs[r.second], r.penalty) for r in problem.diversities),
@@ -110,15 +110,19 @@ def _apart(problem: Problem, needs: Mapping[str, int], need: str) -> tuple[int, 
     return tuple(needs[other] for group in problem.distinct if need in group for other in group if other != need)
 
 
-def _held(candidate: Candidate, pools: Mapping[str, int], turns: Mapping[tuple[str, str], int]) -> tuple[Held, ...]:
+def _place(candidate: Candidate, take: Take) -> Place:
+    return candidate.tier, candidate.swap_group if candidate.tier == "warm" else "", take.pool
+
+
+def _held(candidate: Candidate, pools: Mapping[str, int], turns: Mapping[Place, int]) -> tuple[Held, ...]:
     """What a candidate takes; bytes are kept by WARM ones only."""
     return tuple(
         (
             pools[take.pool],
             take.fixed_bytes,
             take.per_slot_bytes,
-            take.kept_bytes,
-            turns.get((candidate.swap_group, take.pool), NOBODY) if candidate.tier == "warm" else NOBODY,
+            take.kept_bytes if candidate.tier == "warm" else 0,
+            turns.get(_place(candidate, take), NOBODY),
         )
         for take in candidate.takes
     )

@@ -30,7 +30,7 @@ _DEAR = 1e15  # more than anything is worth: an offer that a split forbids
 @dataclass(slots=True)
 class _Search:
     layout: Layout
-    ranked: list[list[list[Fresh]]]  # by share of prices and need, candidates, the best first
+    ranked: list[list[list[Fresh]]]  # by share of prices and need, a few candidates, the best first
     ways: dict[int, list[int]]  # candidates by key
     enough: float  # nothing is worth more
     relaxed: list[tuple[float, int, tuple[int, ...]]]  # shares, candidates, and the needs that they serve so
@@ -39,15 +39,14 @@ class _Search:
     def upto(self, count: int) -> int:
         return int(self.chance.random() * count)
 
-    def begun(self) -> Iterator[list[int]]:
+    def begun(self) -> Iterator[Packing]:
         """A few choices put together from nothing, and from what the relaxation runs part of."""
         for number in range(_STARTS):
-            packing = Packing(self.layout, [NOBODY] * len(self.layout.needs))
+            packing = Packing(self.layout)
             if number % _PLAIN:
                 self._round(packing)
-            begun = self._completed(packing)
-            if begun is not None:
-                yield begun
+            if self._completed(packing):
+                yield packing
 
     def _round(self, packing: Packing) -> None:
         """Run what the relaxation runs part of as far as it fits, by chance: the larger its share the sooner.
@@ -60,84 +59,89 @@ class _Search:
                 if packing.chosen[need] == NOBODY and packing.fits(need, own):
                     packing.add(need, own)
 
-    def walk(self, now: list[int], steps: int = _STEPS) -> list[int]:
+    def walked(self, known: Mapping[str, str], steps: int = _STEPS) -> dict[str, str]:
+        """The best choice of a walk from a known one."""
+        return self.layout.named(self.walk(Packing(self.layout, self.layout.numbered(known)), steps))
+
+    def walk(self, now: Packing, steps: int = _STEPS) -> list[int]:
         """The best choice of a walk from ``now``, which takes what is worse less and less."""
-        value = most = self.layout.value(now)
+        value = most = self.layout.value(now.chosen)
         best = now
         for left in range(steps, 0, -1):
             if most >= self.enough:
                 break
-            other = self.tried(now)
-            if other is None:
+            other = now.copy()
+            if not self._changed(other):
                 continue
-            worth, warmth = self.layout.value(other), _WARMTH * most * left / steps
+            worth, warmth = self.layout.value(other.chosen), _WARMTH * most * left / steps
             if worth >= value + warmth * log(1.0 - self.chance.random()):
                 now, value = other, worth
                 if worth > most:
                     best, most = other, worth
-        return best
+        return best.chosen
 
-    def tried(self, now: list[int]) -> list[int] | None:
-        """Another choice near ``now``; None where what is required finds no place."""
-        move = (self._opened, self._forced, self._exchanged)[self.upto(3)]
-        begun = move(now)
-        return None if begun is None else self._completed(begun)
+    def _changed(self, packing: Packing) -> bool:
+        """Make a choice another one near it; False where what is required finds no place."""
+        move = (self._open, self._force, self._exchange)[self.upto(3)]
+        return move(packing) and self._completed(packing)
 
-    def _opened(self, now: list[int]) -> Packing:
+    def _open(self, packing: Packing) -> bool:
         """A few needs unserved: one with those that share its candidate, and some others."""
+        now = packing.chosen
         pivot, count = self.upto(len(now)), 1 + self.upto(max(2, len(now) // 2))
         gone = {pivot}
         if self.chance.random() < 0.6:
             gone |= {need for need, own in enumerate(now) if own == now[pivot] != NOBODY}
         while len(gone) < min(count, len(now)):
             gone.add(self.upto(len(now)))
-        return Packing(self.layout, now, gone)
+        packing.drop(gone)
+        return True
 
-    def _forced(self, now: list[int]) -> Packing | None:
+    def _force(self, packing: Packing) -> bool:
         """One candidate serves a need, whatever has to go for it."""
-        need, layout = self.upto(len(now)), self.layout
+        now, layout = packing.chosen, self.layout
+        need = self.upto(len(now))
         ranked = self._ranked()[need]
         if not ranked:
-            return None
+            return False
         own = ranked[min(len(ranked) - 1, int(-_FAR * log(1.0 - self.chance.random())))][1]
         gone = {other for other in layout.asking[own] if self._gains(now, other, own)} | {need}
         gone |= {n for n, one in enumerate(now) if one != NOBODY and layout.keys[one] == layout.keys[own]}
         if self.chance.random() < 0.7:
             gone |= {self.upto(len(now)) for _ in range(1 + self.upto(4))}
-        return self._fitted(now, gone, need, own)
+        return self._fitted(packing, gone, need, own)
 
-    def _exchanged(self, now: list[int]) -> Packing | None:
+    def _exchange(self, packing: Packing) -> bool:
         """Another way to run a model that runs, for all whom it may serve."""
-        layout, running = self.layout, sorted(set(now) - {NOBODY})
+        layout, running = self.layout, sorted(packing.slots)
         if not running:
-            return None
+            return False
         own = running[self.upto(len(running))]
         ways = self.ways[layout.keys[own]]
         other = ways[self.upto(len(ways))]
-        needs = [need for need, one in enumerate(now) if one == own]
-        packing = Packing(layout, now, needs)
+        needs = [need for need, one in enumerate(packing.chosen) if one == own]
+        packing.drop(needs)
         for need in needs:
             if other in layout.values[need] and packing.fits(need, other):
                 packing.add(need, other)
-        return packing
+        return True
 
-    def _fitted(self, now: list[int], gone: set[int], need: int, own: int) -> Packing | None:
-        others = [other for other in range(len(now)) if other not in gone]
-        while True:
-            packing = Packing(self.layout, now, gone)
-            if packing.fits(need, own):
-                packing.add(need, own)
-                return packing
+    def _fitted(self, packing: Packing, gone: set[int], need: int, own: int) -> bool:
+        others = [other for other in range(len(packing.chosen)) if other not in gone]
+        packing.drop(gone)
+        while not packing.fits(need, own):
             if not others:
-                return None
-            gone.add(others.pop(self.upto(len(others))))
+                return False
+            packing.drop((others.pop(self.upto(len(others))),))
+        packing.add(need, own)
+        return True
 
     def _gains(self, now: list[int], need: int, own: int) -> bool:
         values = self.layout.values[need]
         return now[need] == NOBODY or values[own] >= values[now[need]]
 
-    def _completed(self, packing: Packing) -> list[int] | None:
-        """Every need that is not served given the best that fits, in an order of chance, the required ones first."""
+    def _completed(self, packing: Packing) -> bool:
+        """Give every need that is not served the best that fits, in an order of chance, the required ones first."""
         required, ranked = self.layout.required, self._ranked()
         unserved = [need for need, own in enumerate(packing.chosen) if own == NOBODY]
         order = sorted((not required[need], self.chance.random(), need) for need in unserved)
@@ -146,13 +150,13 @@ class _Search:
             if own != NOBODY:
                 packing.add(need, own)
             elif not optional:
-                return None
-        return packing.chosen
+                return False
+        return True
 
     def _best(self, packing: Packing, need: int, ranked: Sequence[Fresh]) -> int:
         """What runs and serves best, or a better offer that fits."""
         best, most = packing.best_running(need)
-        better = packing.first_free(ranked[:_DEPTH], most, self.chance.random, _SKIPPED)
+        better = packing.first_free(ranked, most, self.chance.random, _SKIPPED)
         return best if better == NOBODY else better
 
     def _ranked(self) -> list[list[Fresh]]:
@@ -171,14 +175,14 @@ def good_choice(problem: Problem, found: PriceList) -> dict[str, str]:
             break
     if best is None:  # what is required leaves little room: the lightest first
         light = start_assignment(problem)
-        return {} if light is None else search.layout.named(search.walk(search.layout.numbered(light)))
+        return {} if light is None else search.walked(light)
     return search.layout.named(best)
 
 
 def better_choice(problem: Problem, found: PriceList, known: Mapping[str, str], steps: int = _STEPS) -> dict[str, str]:
     """The best choice of a walk from the known one, at least as good as that."""
     search = _search(problem, found)
-    return search.layout.named(search.walk(search.layout.numbered(known), steps))
+    return search.walked(known, steps)
 
 
 def _search(problem: Problem, found: PriceList) -> _Search:
@@ -221,7 +225,8 @@ def _offers(layout: Layout, found: PriceList, need: int, kept: Sequence[int]) ->
 
 
 def _ranked(offers: Sequence[tuple[float, Fresh]], share: float) -> list[Fresh]:
-    return [one for _, _, one in sorted((share * cost - one[0], one[1], one) for cost, one in offers)]
+    ordered = sorted((share * cost - one[0], one[1], one) for cost, one in offers)
+    return [one for _, _, one in ordered[:_DEPTH]]
 
 
 def _undominated(layout: Layout) -> list[list[int]]:

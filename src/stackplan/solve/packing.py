@@ -1,8 +1,9 @@
-"""A choice under way: what runs, what it takes, and who still fits. Told in numbers, exact, and quick to add to."""
+"""A choice under way: what runs, what it takes, and who still fits. Told in numbers, exact, and quick to change."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from stackplan.solve.layout import COLD, HOT, NOBODY, Layout
+from stackplan.problem import TIERS
+from stackplan.solve.layout import HOT, NOBODY, Layout
 
 Fresh = tuple[int, int, int, tuple[tuple[int, int, int], ...]]
 """A candidate that does not run yet, as one need asks for it: value, number, key, and what it takes: the room that it
@@ -14,43 +15,42 @@ def fresh(layout: Layout, need: int, own: int) -> Fresh:
     pools, slots, tier = len(layout.budgets), layout.slots[need][own], layout.tiers[own]
     rooms: list[tuple[int, int, int]] = []
     for pool, fixed, per_slot, kept, place in layout.takes[own]:
-        size = fixed + per_slot * slots
-        if tier == HOT:
-            rooms.append((pool, NOBODY, size))
-        elif tier == COLD:
-            rooms.append((pools + pool, NOBODY, size))
-        else:
-            rooms += [(2 * pools + pool, NOBODY, kept)] if kept else []
-            rooms.append((2 * pools + pool, place, kept + size))
+        room = tier * pools + pool
+        rooms += [(room, NOBODY, kept)] if kept else []
+        rooms.append((room, place, kept + fixed + per_slot * slots))
     return layout.values[need][own], own, layout.keys[own], tuple(rooms)
 
 
 class Packing:
-    """Who serves whom so far, and what that takes. Only ever added to, and never more than fits.
+    """Who serves whom so far, and what that takes. Never more than fits is added.
 
-    Beside what is taken it keeps the room left of each pool: for HOT ones, for COLD ones, for WARM ones. Whoever takes
-    turns in a place may use its bytes as well, those of its second largest where it holds two.
+    Beside what is taken it keeps the room left to each tier in each pool. Whoever takes turns in a place may use its
+    bytes as well, those of its second largest where it holds two.
     """
 
-    def __init__(self, layout: Layout, chosen: Sequence[int], gone: Collection[int] = ()) -> None:
-        """Begin with what is chosen, which fits, but for the needs that are ``gone``."""
-        pools = len(layout.budgets)
+    __slots__ = ("_rooms", "_running", "_shared", "_sizes", "_taken", "chosen", "layout", "slots")
+
+    def __init__(self, layout: Layout, chosen: Iterable[int] = ()) -> None:
+        """Begin with what is chosen, which fits."""
         self.layout = layout
-        self.chosen = [NOBODY if need in gone else own for need, own in enumerate(chosen)]
+        self.chosen = [NOBODY] * len(layout.needs)
         self.slots: dict[int, int] = {}  # of what runs
         self._running: dict[int, int] = {}  # by key
-        self._hot, self._warm, self._cold = [0] * pools, [0] * pools, [0] * pools
-        self._turns: list[dict[int, int]] = [{} for _ in layout.turns]  # by place, bytes by candidate
-        self._shared = [0] * (len(layout.turns) + 1)  # by place; the last for those that take no turns
-        self._rooms = [*layout.budgets] * 3
-        self._files: dict[str, int] = {}
-        slots = self.slots
-        for need, own in enumerate(self.chosen):
+        self._rooms = [*layout.budgets] * len(TIERS)
+        self._taken = [0] * len(self._rooms)  # by tier and pool
+        self._sizes: list[dict[int, int]] = [{} for _ in layout.twos]  # by place, bytes by candidate
+        self._shared = [0] * (len(layout.twos) + 1)  # by place; the last for those that take no turns
+        for need, own in enumerate(chosen):
             if own != NOBODY:
-                slots[own] = slots.get(own, 0) + layout.slots[need][own]
-        self._begin_all()
-        for pool in range(pools):
-            self._measure(pool)
+                self.add(need, own)
+
+    def copy(self) -> "Packing":
+        """The same once more, to change it."""
+        other = Packing.__new__(Packing)
+        other.layout, other.chosen, other.slots = self.layout, self.chosen[:], self.slots.copy()
+        other._running, other._taken = self._running.copy(), self._taken[:]
+        other._sizes, other._shared, other._rooms = self._sizes[:], self._shared[:], self._rooms[:]
+        return other
 
     def fits(self, need: int, own: int) -> bool:
         """Whether the candidate may serve the need as well, with all that runs."""
@@ -60,15 +60,34 @@ class Packing:
 
     def add(self, need: int, own: int) -> None:
         """Let the candidate serve the need."""
-        before, more = self.slots.get(own, 0), self.layout.slots[need][own]
-        self.slots[own] = before + more
-        if before:
-            self._grow(own, before + more, more)
-        else:
-            self._begin(own, more)
+        before = self.slots.get(own, 0)
+        slots = self.slots[own] = before + self.layout.slots[need][own]
+        self._running[self.layout.keys[own]] = own
+        self.chosen[need] = own
+        self._resize(own, before, slots)
         for take in self.layout.takes[own]:
             self._measure(take[0])
-        self.chosen[need] = own
+
+    def drop(self, needs: Iterable[int]) -> None:
+        """Let the needs go unserved."""
+        fewer: dict[int, int] = {}
+        for need in needs:
+            own, self.chosen[need] = self.chosen[need], NOBODY
+            if own != NOBODY:
+                fewer[own] = fewer.get(own, 0) + self.layout.slots[need][own]
+        for own, slots in fewer.items():
+            self._leave(own, slots)
+        for pool in {take[0] for own in fewer for take in self.layout.takes[own]}:
+            self._measure(pool)
+
+    def _leave(self, own: int, fewer: int) -> None:
+        before = self.slots.pop(own)
+        slots = before - fewer
+        if slots:
+            self.slots[own] = slots
+        else:
+            del self._running[self.layout.keys[own]]
+        self._resize(own, before, slots)
 
     def best_running(self, need: int) -> tuple[int, int]:
         """What runs and serves the need best as well, the first of equals, and its value; -1 where nothing does."""
@@ -85,113 +104,77 @@ class Packing:
         """
         running, left, shared = self._running, self._rooms, self._shared
         for value, own, key, rooms in offers:
-            if value > most and chance() >= skipped and key not in running:
+            if value > most and key not in running:
                 for room, place, size in rooms:
                     if size > left[room] + shared[place]:
                         break
                 else:
-                    if self._has_disk(own):
+                    if chance() >= skipped and self._has_disk(own):
                         return own
         return NOBODY
 
-    def _begin_all(self) -> None:
-        """Run all that has slots: `_begin` for each, in one loop since nothing else takes as long."""
-        layout, running, turns, shared = self.layout, self._running, self._turns, self._shared
-        hot, warm, cold = self._hot, self._warm, self._cold
-        for own, slots in self.slots.items():
-            tier = layout.tiers[own]
-            running[layout.keys[own]] = own
-            for pool, fixed, per_slot, kept, place in layout.takes[own]:
-                size = fixed + per_slot * slots
-                if tier == HOT:
-                    hot[pool] += size
-                elif tier == COLD:
-                    cold[pool] = max(cold[pool], size)
-                elif layout.turns[place]:
-                    warm[pool] += kept + self._turn(place, own, size)
-                else:
-                    turns[place][own] = size
-                    more = size - shared[place]
-                    warm[pool] += kept
-                    if more > 0:
-                        warm[pool] += more
-                        shared[place] = size
-            if layout.disk_bytes is not None:
-                self._files.update(layout.candidates[own].files)
-
-    def _begin(self, own: int, slots: int) -> None:
-        """Run what did not run."""
-        layout, tier = self.layout, self.layout.tiers[own]
-        self._running[layout.keys[own]] = own
-        if layout.disk_bytes is not None:
-            self._files.update(layout.candidates[own].files)
+    def _resize(self, own: int, before: int, slots: int) -> None:
+        """Give a candidate other slots; it does not run with none."""
+        layout, pools = self.layout, len(self.layout.budgets)
+        tier, taken = layout.tiers[own], self._taken
+        begun = (slots > 0) - (before > 0)
         for pool, fixed, per_slot, kept, place in layout.takes[own]:
-            size = fixed + per_slot * slots
             if tier == HOT:
-                self._hot[pool] += size
-            elif tier == COLD:
-                self._cold[pool] = max(self._cold[pool], size)
+                taken[pool] += fixed * begun + per_slot * (slots - before)
             else:
-                self._warm[pool] += kept + self._turn(place, own, size)
-
-    def _grow(self, own: int, slots: int, more: int) -> None:
-        """Run something with ``more`` slots than before."""
-        tier = self.layout.tiers[own]
-        for pool, fixed, per_slot, _, place in self.layout.takes[own]:
-            size = fixed + per_slot * slots
-            if tier == HOT:
-                self._hot[pool] += per_slot * more
-            elif tier == COLD:
-                self._cold[pool] = max(self._cold[pool], size)
-            else:
-                self._warm[pool] += self._turn(place, own, size)
+                size = fixed + per_slot * slots if slots else 0
+                taken[tier * pools + pool] += kept * begun + self._turn(place, own, size)
 
     def _measure(self, pool: int) -> None:
         """The room left in a pool."""
-        rooms, pools, warm, cold = self._rooms, len(self._hot), self._warm[pool], self._cold[pool]
-        left = self.layout.budgets[pool] - self._hot[pool]
+        layout, rooms, taken = self.layout, self._rooms, self._taken
+        pools = len(layout.budgets)
+        left = layout.budgets[pool] - taken[pool]
+        warm, cold = taken[pools + pool], taken[2 * pools + pool]
         rooms[pool] = left - (warm if warm > cold else cold)  # noqa: FURB136  (twice as quick as max)
-        rooms[pools + pool] = left
-        rooms[2 * pools + pool] = left - warm
+        rooms[pools + pool] = left - warm
+        rooms[2 * pools + pool] = left - cold
 
     def _turn(self, place: int, own: int, size: int) -> int:
-        """Take turns with ``size`` bytes; by how many the place grows."""
-        more, sizes = self._more(place, own, size), self._turns[place]
-        sizes[own] = size
-        self._shared[place] = _two(sizes)[0] if self.layout.turns[place] else max(sizes.values())
-        return more
+        """Take turns with ``size`` bytes, none to leave; by how many the place grows."""
+        before = self._sizes[place]
+        sizes = self._sizes[place] = {**before, own: size}
+        if not size:
+            del sizes[own]
+        if self.layout.twos[place]:
+            self._shared[place] = _two(sizes)[0]
+            return sum(_two(sizes)) - sum(_two(before))
+        most, least = max(sizes.values(), default=0), self._shared[place]
+        self._shared[place] = most
+        return most - least
 
     def _fits_more(self, need: int, own: int) -> bool:
         """Whether what runs may serve one need more."""
-        layout, tier, rooms, pools = self.layout, self.layout.tiers[own], self._rooms, len(self.layout.budgets)
+        layout, rooms = self.layout, self._rooms
         for other in layout.apart[need]:
             if self.chosen[other] == own:
                 return False
-        more = layout.slots[need][own]
+        tier, pools, more = layout.tiers[own], len(layout.budgets), layout.slots[need][own]
         slots = self.slots[own] + more
         for pool, fixed, per_slot, _, place in layout.takes[own]:
-            if tier == HOT:
-                if per_slot * more > rooms[pool]:
-                    return False
-            elif tier == COLD:
-                if fixed + per_slot * slots > rooms[pools + pool]:
-                    return False
-            elif self._more(place, own, fixed + per_slot * slots) > rooms[2 * pools + pool]:
+            grown = per_slot * more if tier == HOT else self._more(place, own, fixed + per_slot * slots)
+            if grown > rooms[tier * pools + pool]:
                 return False
         return True
 
     def _more(self, place: int, own: int, size: int) -> int:
-        """By how many bytes a place for turns grows when the candidate takes ``size`` in it."""
-        sizes = self._turns[place]
-        if not sizes:
-            return size
-        if not self.layout.turns[place]:
-            return max(0, size - self._shared[place])
+        """By how many bytes a place for turns grows when the candidate that is in it takes ``size`` there."""
+        if not self.layout.twos[place]:
+            return size - self._shared[place]
+        sizes = self._sizes[place]
         return sum(_two({**sizes, own: size})) - sum(_two(sizes))
 
     def _has_disk(self, own: int) -> bool:
-        most = self.layout.disk_bytes
-        return most is None or sum({**self._files, **dict(self.layout.candidates[own].files)}.values()) <= most
+        layout = self.layout
+        if layout.disk_bytes is None:
+            return True
+        files = {name: size for one in (*self.slots, own) for name, size in layout.candidates[one].files}
+        return sum(files.values()) <= layout.disk_bytes
 
 
 def _two(sizes: dict[int, int]) -> tuple[int, int]:
