@@ -138,9 +138,10 @@ def alike_needs(problem: Problem) -> dict[str, tuple[str, ...]]:
         return {}
     required = {need.id: need.required for need in problem.needs}
     watched = {need for rule in problem.diversities for need in (rule.first, rule.second)}
-    offered: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
+    offered: dict[str, list[tuple[str, int, int]]] = {need: [] for group in problem.distinct for need in group}
     for offer in problem.offers:
-        offered[offer.need].append((offer.candidate, offer.value, offer.slots))
+        if offer.need in offered:
+            offered[offer.need].append((offer.candidate, offer.value, offer.slots))
     return {
         group[0]: group
         for group in problem.distinct

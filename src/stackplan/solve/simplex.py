@@ -21,7 +21,7 @@ from stackplan.solve.rows import Floats, Named, Programme
 SOLVER = "HiGHS (highsbox)"
 
 Basis = tuple[bytes, bytes]
-Ended = tuple[Mapping[Named, int], Mapping[Named, int]]  # states of columns and rows by name
+Ended = tuple[Mapping[Named, int], Mapping[Named, int]]  # unusual states of columns and rows by name
 
 _OPTIMAL, _INFEASIBLE, _UNBOUNDED_OR_INFEASIBLE, _ABOVE_BOUND, _ITERATIONS = 7, 8, 9, 11, 14
 _KNOWN_ENDINGS = {_OPTIMAL, _INFEASIBLE, _UNBOUNDED_OR_INFEASIBLE, _ABOVE_BOUND, _ITERATIONS}
@@ -61,7 +61,7 @@ class Relaxation:
         for name in (b"output_flag", b"log_to_console"):
             self._library.Highs_setBoolOptionValue(self._model, name, 0)
         self._library.Highs_setIntOptionValue(self._model, b"threads", 1)
-        self._of_nothing = Solved(0.0, finished=True, prices=[0.0] * self.rows) if _holds_empty(programme) else None
+        self._holds_empty = bool(self.columns) or _holds_empty(programme)
         self._pass(programme)
 
     def __enter__(self) -> "Relaxation":
@@ -73,7 +73,7 @@ class Relaxation:
     def solve(self, *, most_pivots: int | None = None, above: float | None = None) -> Solved | None:
         """The optimum under the present bounds; None when there is none, or when it lies ``above``."""
         if not self.columns:
-            return self._of_nothing
+            return Solved(0.0, finished=True, prices=[0.0] * self.rows) if self._holds_empty else None
         self._library.Highs_setIntOptionValue(
             self._model, b"simplex_iteration_limit", 2_147_483_647 if most_pivots is None else most_pivots
         )
@@ -133,11 +133,9 @@ class Relaxation:
         self._library.Highs_setBasis(self._model, _ints(columns), _ints(rows))
 
     def ended(self, programme: Programme) -> Ended:
-        """Where the last solve ended, by names."""
+        """Where the last solve ended, by names: the states of columns off their lower bound and of rows that bind."""
         columns, rows = self.basis()
-        return dict(zip(programme.columns, array("i", columns), strict=True)), dict(
-            zip(programme.rows, array("i", rows), strict=True)
-        )
+        return _unlike(programme.columns, columns, _AT_LOWER), _unlike(programme.rows, rows, _BASIC)
 
     def begin_near(self, programme: Programme, ended: Ended) -> None:
         """Begin the next solve where one of a programme much like this ended: its basis fits but for new columns."""
@@ -164,8 +162,9 @@ class Relaxation:
         cost, upper = np.zeros(columns), np.ones(columns)
         cost[list(programme.cost)] = list(programme.cost.values())
         upper[list(programme.unbounded)] = _INFINITY
-        senses, rights = np.array(programme.senses, dtype="U1"), np.array(programme.rights, dtype=np.float64)
-        low, high = np.where(senses == "L", -_INFINITY, rights), np.where(senses == "G", _INFINITY, rights)
+        senses = np.frombuffer("".join(programme.senses).encode(), dtype="S1")
+        rights = np.array(programme.rights, dtype=np.float64)
+        low, high = np.where(senses == b"L", -_INFINITY, rights), np.where(senses == b"G", _INFINITY, rights)
         lower = np.zeros(columns)
         self._library.Highs_passLp(
             self._model,
@@ -183,6 +182,12 @@ def _holds_empty(programme: Programme) -> bool:
     """Whether every row holds with nothing in it."""
     holds = {"L": lambda right: right >= 0, "G": lambda right: right <= 0, "E": lambda right: right == 0}
     return all(holds[sense](right) for sense, right in zip(programme.senses, programme.rights, strict=True))
+
+
+def _unlike(names: Sequence[Named], states: bytes, usual: int) -> dict[Named, int]:
+    """The states that are not the usual one, by name."""
+    found = np.frombuffer(states, dtype=np.intc)
+    return {names[number]: int(found[number]) for number in np.flatnonzero(found != usual).tolist()}
 
 
 def _at(values: "Floats | NDArray[np.int32]") -> ctypes.c_void_p:
