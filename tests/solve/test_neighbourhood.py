@@ -38,6 +38,23 @@ def test_what_fits_beside_others_is_what_fits_as_a_whole(seed: int) -> None:
         assert not told or layout.value(packing.chosen) == value(problem, assignment)
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_needs_dropped_leave_what_was_never_added(seed: int) -> None:
+    """A packing fits the same after needs were dropped as one that began without them, and its copy keeps them."""
+    problem = random_world(seed)
+    layout = layout_of(problem)
+    for assignment in [one for one in assignments(problem) if fits(problem, one)][:40]:
+        whole = Packing(layout, layout.numbered(assignment))
+        for gone in ({0}, set(range(1, len(layout.needs)))):
+            part = whole.copy()
+            part.drop(gone)
+            left = Packing(layout, [NOBODY if need in gone else own for need, own in enumerate(whole.chosen)])
+            assert part.chosen == left.chosen
+            asked = [(need, own) for need in gone for own in layout.values[need]]
+            assert [part.fits(*one) for one in asked] == [left.fits(*one) for one in asked]
+        assert layout.named(whole.chosen) == assignment
+
+
 def test_a_good_choice_fits_and_serves_what_is_required() -> None:
     served = 0
     for problem in map(larger_world, range(40)):

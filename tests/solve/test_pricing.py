@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from stackplan.problem import Need, Problem
-from stackplan.solve.lexicographic import requirement_reward
+from stackplan.solve.lexicographic import narrowed, requirement_reward
 from stackplan.solve.pricing import PriceList, prices, within
+from stackplan.solve.search import start_assignment
 from tests.solve.worlds import assignments, best_by_trying_everything, random_world, worth
 
 ROUNDED = 1.0  # thousandths of a point: what duals printed as decimals may be off
@@ -83,3 +84,15 @@ def gains_of(found: PriceList, world: Problem, assignment: dict[str, str]) -> di
             profits = found.profits(candidate, offers)
             gains[candidate.id] = min(profits[need] for need in served)
     return gains
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_what_a_proof_leaves_out_first_holds_no_better_choice(seed: int) -> None:
+    """Planning's prices, with their own reward, narrow a problem before it is priced again."""
+    problem = random_world(seed)
+    known = start_assignment(problem)
+    found = prices(problem, 3.0 * requirement_reward(problem))
+    if known is not None and found is not None:
+        best = best_by_trying_everything(problem)
+        assert best is not None
+        assert best_by_trying_everything(narrowed(problem, found, known)) == best
