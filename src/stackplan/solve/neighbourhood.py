@@ -5,7 +5,7 @@ what the relaxation's prices make it cost, so that memory goes to who pays most 
 integers. The sequence of chances is fixed: the same problem gives the same choice.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import log
 from random import Random
@@ -20,8 +20,9 @@ _SHARES = (0.0, 0.3, 0.6, 1.0, 1.5)  # of prices
 _DEPTH = 80  # offers of a need that are tried
 _FAR = 8.0  # how far down the offers what is forced is looked for, on average
 _SKIPPED = 0.08  # of the offers, by chance
-_STARTS, _STEPS = 6, 300  # walks, and the steps of each
-_PLAIN = 2  # of so many starts one is put together from nothing
+_STEPS = 300  # of a walk
+_HALVED = ((24, 25), (6, 100), (2, _STEPS))  # how many go on, the best so far, and the steps of each
+_PLAIN = 4  # of so many starts one is put together from nothing
 _WARMTH = 0.02  # of the value: how much worse what is kept may be at first, on average
 _HARDLY = 0.5  # values are whole numbers: what is as near to the bound is the best there is
 _DEAR = 1e15  # more than anything is worth: an offer that a split forbids
@@ -39,14 +40,25 @@ class _Search:
     def upto(self, count: int) -> int:
         return int(self.chance.random() * count)
 
-    def begun(self) -> Iterator[Packing]:
-        """A few choices put together from nothing, and from what the relaxation runs part of."""
-        for number in range(_STARTS):
+    def begun(self, count: int) -> Iterator[list[int]]:
+        """Choices put together from nothing, and from what the relaxation runs part of."""
+        for number in range(count):
             packing = Packing(self.layout)
             if number % _PLAIN:
                 self._round(packing)
             if self._completed(packing):
-                yield packing
+                yield packing.chosen
+
+    def halved(self, choices: Iterable[list[int]]) -> list[int] | None:
+        """The best end of walks from many choices: all a short way, the best of them further; None without any.
+
+        Successive halving (Karnin, Koren and Somekh, 2013): most of the work goes to what was good soon.
+        """
+        ends = list(choices)
+        for kept, steps in _HALVED:
+            distinct = {tuple(one): one for one in sorted(ends, key=self.layout.value, reverse=True)}
+            ends = [self.walk(Packing(self.layout, one), steps) for one in list(distinct.values())[:kept]]
+        return max(ends, key=self.layout.value, default=None)
 
     def _round(self, packing: Packing) -> None:
         """Run what the relaxation runs part of as far as it fits, by chance: the larger its share the sooner.
@@ -164,15 +176,9 @@ class _Search:
 
 
 def good_choice(problem: Problem, found: PriceList) -> dict[str, str]:
-    """The best choice of a few walks; empty where none is found that serves all that is required."""
+    """The best choice of walks from many beginnings; empty where none is found that serves all that is required."""
     search = _search(problem, found)
-    best: list[int] | None = None
-    for begun in search.begun():
-        end = search.walk(begun)
-        if best is None or search.layout.value(end) > search.layout.value(best):
-            best = end
-        if search.layout.value(best) >= search.enough:
-            break
+    best = search.halved(search.begun(_HALVED[0][0]))
     if best is None:  # what is required leaves little room: the lightest first
         light = start_assignment(problem)
         return {} if light is None else search.walked(light)
