@@ -221,9 +221,14 @@ def _weighed(amounts: Integers, prices: Floats) -> Floats:
 class _Price:
     """What turns in one pool cost one need, by swap group (and key, where the need is several alike)."""
 
-    unit_price: Floats
+    unit_price: Floats | None
     steps: Floats | None
     most: Floats | None
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing is to be paid."""
+        return self.unit_price is None and self.steps is None and self.most is None
 
 
 class _Turns:
@@ -239,20 +244,24 @@ class _Turns:
         """What each need pays for being served in turn with others, by row."""
         costs = np.zeros((len(rows), len(self._slots)))
         for pool, number in self._terms.pools.items():
+            asked = [self._prices[pool, need.id] for need in self._terms.needs]
+            if all(price.is_free for price in asked):
+                continue
             shift = self._found.units[pool].bit_length() - 1  # a unit is a power of two
             mapped = self._tier == "warm" and number == self._terms.mapped
             fixed = rows.fixed[:, number] - rows.loaded if mapped else rows.fixed[:, number]
             for slots in sorted(set(self._slots)):
                 units = (fixed >> shift) + ((rows.per_slot[:, number] * slots) >> shift)
                 reached = np.searchsorted(self._levels[pool], units, side="right")
-                for place, need in enumerate(self._terms.needs):
-                    if need.slots == slots:
-                        self._add(costs[:, place], self._prices[pool, need.id], rows, units, reached)
+                for place, price in enumerate(asked):
+                    if self._slots[place] == slots and not price.is_free:
+                        self._add(costs[:, place], price, rows, units, reached)
         return costs
 
     @staticmethod
     def _add(costs: Floats, price: _Price, rows: Rows, units: Integers, reached: Any) -> None:
-        costs += price.unit_price[rows.group] * units
+        if price.unit_price is not None:
+            costs += price.unit_price[rows.group] * units
         if price.steps is not None:
             costs += price.steps[rows.group, rows.key if price.steps.shape[1] > 1 else 0, reached]
         if price.most is not None:
@@ -261,9 +270,9 @@ class _Turns:
     def _price(self, pool: str, need: str) -> _Price:
         found, groups = self._found, self._terms.groups
         turns = [found.turn_of(self._tier, group, pool, need, "") for group in groups]
-        most = np.array([turn.most for turn in turns])
+        most, prices = np.array([turn.most for turn in turns]), np.array([turn.price for turn in turns])
         return _Price(
-            np.array([turn.price for turn in turns]),
+            prices if prices.any() else None,
             self._by_key(pool, need) if need in found.merged else self._steps(pool, turns),
             most if np.isfinite(most).any() else None,
         )

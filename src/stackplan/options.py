@@ -6,11 +6,11 @@ mean.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from stackplan.bases import Base, BaseFinder
-from stackplan.catalog import Artifact, Catalog, Model
+from stackplan.catalog import Artifact, Catalog, Engine, Model
 from stackplan.configuration import Configuration
 from stackplan.eligibility import IMAGE, Refusal, artifact_obstacle, engine_for, model_obstacle, sees
 from stackplan.hardware import Host
@@ -49,6 +49,7 @@ def served_models(
     needs: Sequence[RoleNeed], catalog: Catalog, policy: Policy, refusals: list[Refusal]
 ) -> Iterator[Served]:
     """Every model with the needs that it may serve, by engine, mode and whether it is given its eyes."""
+    engines = _Engines(catalog, policy)
     for model in catalog.models:
         willing: list[RoleNeed] = []
         for need in needs:
@@ -57,7 +58,7 @@ def served_models(
             else:
                 willing.append(need)
         if willing:
-            yield from _served(model, willing, catalog, policy, refusals)
+            yield from _served(model, willing, engines, refusals)
 
 
 def columns_of(base: Base, finder: BaseFinder) -> Iterator[Column]:
@@ -82,15 +83,29 @@ def empty_problem(host: Host, needs: Sequence[RoleNeed], rating: Rating) -> Prob
     )
 
 
-def _served(
-    model: Model, needs: list[RoleNeed], catalog: Catalog, policy: Policy, refusals: list[Refusal]
-) -> Iterator[Served]:
+@dataclass(slots=True)
+class _Engines:
+    """Who serves what: the same for all artifacts that the same engines read."""
+
+    catalog: Catalog
+    policy: Policy
+    _known: dict[tuple[str, tuple[str, ...]], Engine | None] = field(default_factory=dict)
+
+    def of(self, need: RoleNeed, artifact: Artifact) -> Engine | None:
+        """See `eligibility.engine_for`."""
+        key = (need.id, artifact.engines)
+        if key not in self._known:
+            self._known[key] = engine_for(need, artifact, self.catalog.engines, self.policy)
+        return self._known[key]
+
+
+def _served(model: Model, needs: list[RoleNeed], engines: "_Engines", refusals: list[Refusal]) -> Iterator[Served]:
     files: dict[tuple[str, str, bool], dict[str, Artifact]] = {}
     takers: dict[tuple[str, str, bool], dict[str, RoleNeed]] = {}
     for alike in _alike(_without_twins(model.artifacts), needs):
         names = {artifact.id: artifact for artifact in alike}
         for need in needs:
-            engine = engine_for(need, alike[0], catalog.engines, policy)
+            engine = engines.of(need, alike[0])
             if artifact_obstacle(need, alike[0]):
                 refusals += filter(None, (artifact_obstacle(need, artifact) for artifact in alike))
             elif engine is None:
@@ -103,7 +118,7 @@ def _served(
     for (engine_id, mode, vision), artifacts in files.items():
         group_needs = tuple(takers[(engine_id, mode, vision)].values())
         if not vision or any(IMAGE in need.role.inputs for need in group_needs):
-            engine, own = catalog.engine(engine_id), tuple(artifacts.values())
+            engine, own = engines.catalog.engine(engine_id), tuple(artifacts.values())
             spreads = engine.spreads_over_devices
             yield Served(model, engine_id, mode, vision, own, group_needs, engine.backends, spreads)
 

@@ -6,6 +6,7 @@ told from the catalog alone; only what could be part of a better choice is opene
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import inf
 
 from stackplan.architecture import Architecture
@@ -85,6 +86,7 @@ class Prospector:
     _thrifty: dict[int, tuple[str, ...]] = field(default_factory=dict)
     _places: dict[tuple[str, int, bool], "_Places"] = field(default_factory=dict)
     _mixtures: dict[int, bool] = field(default_factory=dict)
+    _files: dict[tuple[object, ...], tuple[Artifact, ...]] = field(default_factory=dict)
 
     def prospects(self, served: Served) -> tuple[list[Prospect], dict[str, Unestimable]]:
         """Every place where the model could run, by preference; and why it could not elsewhere.
@@ -95,8 +97,8 @@ class Prospector:
         places = self._places_of(served)
         if not places.every:
             return [], dict(places.obstacles)
-        pinned = {need.quantisation for need in served.needs if need.quantisation}
-        files = best_files(served.artifacts, pinned, lambda file: self.rating.kept(served.model, file, "f16"))
+        pinned = frozenset(need.quantisation for need in served.needs if need.quantisation)
+        files = self._best_files(served, pinned)
         bounds = self.bounder.bounds(served.model, served.engine, served.needs, files, places.every)
         split = len(places.whole)
         found = self._prospects(served, places.whole, files, self.policy.kv_types, bounds.among(slice(split)))
@@ -105,9 +107,16 @@ class Prospector:
             names = {file.id for file in spaced(files, pinned, spacing)}
             chosen = [number for number, file in enumerate(files) if file.id in names]
             few, thrifty = tuple([files[number] for number in chosen]), self._thriftiest(served.model.architecture)
-            cut = bounds.among(slice(split, None)).of(chosen)
-            found += self._prospects(served, places.partial, few, thrifty, cut)
+            found += self._prospects(served, places.partial, few, thrifty, bounds.among(slice(split, None)).of(chosen))
         return found, dict(places.obstacles)
+
+    def _best_files(self, served: Served, pinned: frozenset[str]) -> tuple[Artifact, ...]:
+        """The same with eyes and without."""
+        key = (pinned, *map(id, served.artifacts))  # the catalog keeps them alive
+        if key not in self._files:
+            kept = partial(self.rating.kept, served.model, kv_type="f16")
+            self._files[key] = best_files(served.artifacts, pinned, kept)
+        return self._files[key]
 
     def _prospects(
         self,
@@ -134,10 +143,10 @@ class Prospector:
         key = (served.engine, shape.block_count if shape else -1, shape is not None and self._mixtures[id(shape)])
         if key not in self._places:
             obstacles: dict[str, Unestimable] = {}
-            partial = partial_placements(self.host, shape, self.policy) if shape else ()
-            partial = self._reached(served, partial, obstacles)
+            cut = partial_placements(self.host, shape, self.policy) if shape else ()
+            cut = self._reached(served, cut, obstacles)
             whole = self._reached(served, whole_placements(self.host, self.policy), obstacles)
-            self._places[key] = _Places(whole, partial, (*whole, *partial), obstacles)
+            self._places[key] = _Places(whole, cut, (*whole, *cut), obstacles)
         return self._places[key]
 
     def _thriftiest(self, shape: Architecture | None) -> tuple[str, ...]:

@@ -45,18 +45,14 @@ class ShapeArrays:
             np.vstack([cells * KV_ELEMENT_BYTES[THRIFTIEST] + state, counts]),
         )
 
-    @property
-    def predicts_last(self) -> bool:
-        """Whether prediction blocks come after all others, as in every published model."""
-        return bool((np.diff(self.counted) <= 0).all())
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FileArrays:
     """Bytes before each block, of it without experts and of experts, and bytes of experts that a token reads.
 
     ``beside`` has by file the embeddings, the head, an offloaded copy of a tied head, and prediction blocks.
-    ``quantisations`` are the names that speeds know.
+    ``quantisations`` are the names that speeds know. ``run_alike`` tells that the same blocks run in every file, and
+    that prediction blocks come last, as in every published model: then one shape speaks for all.
     """
 
     shape: ShapeArrays
@@ -65,6 +61,7 @@ class FileArrays:
     read: Floats
     beside: Integers
     quantisations: tuple[str, ...]
+    run_alike: bool
 
     @classmethod
     def of(cls, shape: ShapeArrays, files: Sequence[tuple[WeightTable, str]]) -> "FileArrays":
@@ -79,6 +76,8 @@ class FileArrays:
             _before(experts * shape.routed),
             np.array([(t.input_bytes, t.output_bytes, t.tied_output_bytes, t.prediction_bytes) for t in tables]),
             tuple([file_type(name) for _, name in files]),
+            {min(len(table.layer_bytes), shape.block_count) for table in tables} == {shape.block_count}
+            and bool((np.diff(shape.counted) <= 0).all()),
         )
 
 

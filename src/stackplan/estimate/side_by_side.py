@@ -77,7 +77,7 @@ class SideBySide:
     def rates_at_most(self, model: Model, files: Sequence[Artifact], placements: tuple[Placement, ...]) -> Rates:
         """Tokens per second by placement and file that one stream never exceeds; infinite where nobody knows."""
         known = None if self.may_be_measured else self._known(model, files)
-        if known is None or not _are_alike(known, files):
+        if known is None or not known.run_alike:
             return Rates.unknown(len(placements), len(files))
         key = (id(known), self._named(placements))
         if key not in self._rates:
@@ -140,12 +140,6 @@ class SideBySide:
         if key not in self._holdings:
             self._holdings[key] = holdings(count, placements, self._pools, copied=copied, predicting=predicting)
         return self._holdings[key]
-
-
-def _are_alike(known: FileArrays, files: Sequence[Artifact]) -> bool:
-    """Whether the same blocks run in every file, and the prediction blocks come last: then one shape speaks for all."""
-    runs = {min(len(file.weights.layer_bytes), known.shape.block_count) for file in files if file.weights}
-    return runs == {known.shape.block_count} and known.shape.predicts_last
 
 
 def _with_block(files: FileArrays) -> FileArrays:
