@@ -222,22 +222,23 @@ class Market:
 
     def _ask(self, outlines: Iterable[Outline]) -> None:
         """Ask for the options of outlines that were not asked for."""
-        fresh: list[Rows] = []
+        told: list[tuple[int, Points]] = []
         for outline in outlines:
             if outline.first < 0:
                 outline.first, outline.points = len(self._owners), self.finder.points(outline.base)
                 self._owners += [outline] * len(outline.points)
-                fresh += [self._rows(outline, outline.points)] if outline.points else []
-        if fresh:
-            self._optioned = joined([self._optioned, *fresh])
+                told += [(outline.number, outline.points)] if outline.points else []
+        if told:
+            self._optioned = joined([self._optioned, self._rows(told)])
             more = np.zeros((len(self._owners) - len(self._known), len(TIERS)), dtype=bool)
             self._known = np.concatenate([self._known, more])
 
-    def _rows(self, outline: Outline, points: Points) -> Rows:
-        """The options of an outline as rows: its values less what a short context takes, its bytes at each context."""
-        repeated = self._outlined.some(np.full(len(points), outline.number))
-        factors = np.stack([self._factor(context) for context in points.contexts])
-        fixed, per_slot, loaded, kept = amounts_at(points, self.terms)
+    def _rows(self, told: Sequence[tuple[int, Points]]) -> Rows:
+        """The options of outlines as rows: values less what a short context takes, bytes at each context."""
+        numbers = np.repeat([number for number, _ in told], [len(points) for _, points in told])
+        factors = np.array([self._factor(context) for _, points in told for context in points.contexts])
+        repeated, amounts = self._outlined.some(numbers), amounts_at([points for _, points in told], self.terms)
+        fixed, per_slot, loaded, kept = amounts
         values = repeated.values * factors
         return replace(repeated, values=values, fixed=fixed, per_slot=per_slot, loaded=loaded, kept=kept)
 

@@ -103,11 +103,14 @@ def amounts_of(taken: Sequence[Taken], terms: Terms) -> tuple[Integers, Integers
     return amounts_loaded(amounts[0], amounts[1], amounts[2], terms)
 
 
-def amounts_at(points: Points, terms: Terms) -> tuple[Integers, Integers, Integers, Integers]:
-    """The same of what is known as arrays."""
-    pools = [terms.pools[pool] for pool in points.pools]
-    amounts = np.zeros((3, len(points), len(terms.pools)), dtype=np.int64)
-    amounts[0][:, pools], amounts[1][:, pools], amounts[2][:, pools] = points.fixed, points.per_slot, points.weights
+def amounts_at(told: Sequence[Points], terms: Terms) -> tuple[Integers, Integers, Integers, Integers]:
+    """The same of points that are known as arrays, one after the other."""
+    amounts, end = np.zeros((3, sum(map(len, told)), len(terms.pools)), dtype=np.int64), 0
+    for points in told:
+        begun, end = end, end + len(points)
+        for number, pool in enumerate(points.pools):
+            own = amounts[:, begun:end, terms.pools[pool]]
+            own[0], own[1], own[2] = points.fixed[:, number], points.per_slot[:, number], points.weights[:, number]
     return amounts_loaded(amounts[0], amounts[1], amounts[2], terms)
 
 
@@ -225,11 +228,6 @@ class _Price:
     steps: Floats | None
     most: Floats | None
 
-    @property
-    def is_free(self) -> bool:
-        """Whether nothing is to be paid."""
-        return self.unit_price is None and self.steps is None and self.most is None
-
 
 class _Turns:
     """What taking turns costs, by pool and need."""
@@ -245,7 +243,7 @@ class _Turns:
         costs = np.zeros((len(rows), len(self._slots)))
         for pool, number in self._terms.pools.items():
             asked = [self._prices[pool, need.id] for need in self._terms.needs]
-            if all(price.is_free for price in asked):
+            if not any(asked):
                 continue
             shift = self._found.units[pool].bit_length() - 1  # a unit is a power of two
             mapped = self._tier == "warm" and number == self._terms.mapped
@@ -254,7 +252,7 @@ class _Turns:
                 units = (fixed >> shift) + ((rows.per_slot[:, number] * slots) >> shift)
                 reached = np.searchsorted(self._levels[pool], units, side="right")
                 for place, price in enumerate(asked):
-                    if self._slots[place] == slots and not price.is_free:
+                    if price and self._slots[place] == slots:
                         self._add(costs[:, place], price, rows, units, reached)
         return costs
 
@@ -267,15 +265,15 @@ class _Turns:
         if price.most is not None:
             costs[units >= price.most[rows.group]] = np.inf
 
-    def _price(self, pool: str, need: str) -> _Price:
+    def _price(self, pool: str, need: str) -> _Price | None:
         found, groups = self._found, self._terms.groups
         turns = [found.turn_of(self._tier, group, pool, need, "") for group in groups]
         most, prices = np.array([turn.most for turn in turns]), np.array([turn.price for turn in turns])
-        return _Price(
-            prices if prices.any() else None,
-            self._by_key(pool, need) if need in found.merged else self._steps(pool, turns),
-            most if np.isfinite(most).any() else None,
-        )
+        unit_price = prices if prices.any() else None
+        steps = self._by_key(pool, need) if need in found.merged else self._steps(pool, turns)
+        limit = most if np.isfinite(most).any() else None
+        told = any(each is not None for each in (unit_price, steps, limit))
+        return _Price(unit_price, steps, limit) if told else None
 
     def _steps(self, pool: str, turns: Sequence[Turn]) -> Floats | None:
         none = (0.0,) * (len(self._levels[pool]) + 1)

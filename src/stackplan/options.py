@@ -7,7 +7,6 @@ mean.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import cast
 
 from stackplan.bases import Base, BaseFinder
 from stackplan.catalog import Artifact, Catalog, Engine, Model
@@ -24,6 +23,7 @@ from stackplan.taken import Taken
 
 # Utility points are rounded to thousandths, so that sums are exact integers.
 VALUE_PER_POINT = 1000
+_RANKS: dict[str, int] = {tier: rank for rank, tier in enumerate(TIERS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +147,12 @@ def column_of(base: Base, context: int, taken: Taken, tier: Tier, finder: BaseFi
     configuration = base.configuration(context)
     name = candidate_name(configuration, tier)
     memory = sum(pool.fixed_bytes + pool.per_slot_bytes for pool in taken.pools)
-    offers = tuple(
-        Offer(need.id, name, _value(need, merit, context, memory, tier, finder.rating), need.slots)
-        for need, merit in ((finder.needs[position], merit) for position, merit in base.merits)
-        if context >= need.context_floor_tokens and may_be_in(need, tier)
-    )
+    offers: list[Offer] = []
+    for position, merit in base.merits:
+        need = finder.needs[position]
+        if context >= need.context_floor_tokens and may_be_in(need, tier):
+            left = finder.rating.left(need, context, tier, memory)
+            offers.append(Offer(need.id, name, round(merit * left * need.priority * VALUE_PER_POINT), need.slots))
     if not offers:
         return None
     return Column(
@@ -165,7 +166,7 @@ def column_of(base: Base, context: int, taken: Taken, tier: Tier, finder: BaseFi
             lineage=configuration.model.lineage,
         ),
         deployable=Deployable(configuration, tier, taken, base.speed),
-        offers=offers,
+        offers=tuple(offers),
     )
 
 
@@ -181,17 +182,12 @@ def may_be_in(need: RoleNeed, tier: Tier) -> bool:
     """
     if need.tier_pinned:
         return need.tier == tier
-    return TIERS.index(tier) <= TIERS.index(cast("Tier", need.tier)) + 1
+    return _RANKS[tier] <= _RANKS[need.tier] + 1
 
 
 def swap_group(engine: str, placement: Placement) -> str:
     """Where WARM instances take turns: one place under one engine, since no engine makes another one let go."""
     return f"warm-{engine}-{'+'.join(placement.devices) or 'cpu'}"
-
-
-def _value(need: RoleNeed, merit: float, context: int, memory: int, tier: Tier, rating: Rating) -> int:
-    left = rating.context_factor(need, context) * rating.memory_factor(need, memory) * rating.tier_factor(need, tier)
-    return round(merit * left * need.priority * VALUE_PER_POINT)
 
 
 def _diversities(needs: Sequence[RoleNeed], rating: Rating) -> Iterator[Diversity]:

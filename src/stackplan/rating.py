@@ -35,6 +35,7 @@ class Rating:
     _kept: dict[tuple[str, str], float] = field(default_factory=dict)
     _contexts: dict[tuple[str, int], float] = field(default_factory=dict)
     _tiers: dict[tuple[str, str], float] = field(default_factory=dict)
+    _left: dict[tuple[str, int, str], float] = field(default_factory=dict)
 
     def merit(
         self, need: RoleNeed, model: Model, artifact: Artifact, kv_type: str, speed: SpeedEstimate | None
@@ -69,6 +70,16 @@ class Rating:
             wish = self.wish(need)
             self._tiers[key] = factors(wish, wish.context_wish_tokens, None, tier)[2]
         return self._tiers[key]
+
+    def left(self, need: RoleNeed, context_tokens: int, tier: Tier, memory_bytes: int) -> float:
+        """Share of the merit that context, memory and tier leave."""
+        if self.wish(need).memory_cost:
+            parts = (self.context_factor(need, context_tokens), self.memory_factor(need, memory_bytes))
+            return parts[0] * parts[1] * self.tier_factor(need, tier)
+        key = (need.id, context_tokens, tier)
+        if key not in self._left:
+            self._left[key] = self.context_factor(need, context_tokens) * self.tier_factor(need, tier)
+        return self._left[key]
 
     def memory_factor(self, need: RoleNeed, memory_bytes: int) -> float:
         """Share of the merit that taking so much memory leaves; 1 unless the policy counts memory itself."""
