@@ -93,8 +93,9 @@ class Market:
 
     @property
     def closed(self) -> list[int]:
-        """Prospects that nobody has looked into."""
-        return np.flatnonzero(~self._outlooks.taken).tolist()
+        """Prospects of which no file was rated."""
+        rated = {number for (number, _), taken in zip(self._files.items, self._files.taken, strict=True) if taken}
+        return [number for number in range(len(self.prospects)) if number not in rated]
 
     def can_serve(self, need: str) -> bool:
         """Whether anything may serve the need at all."""

@@ -276,7 +276,8 @@ def _closing(plan: Plan, look: Look, next_step: str | None) -> list[str]:
 def proof_sentence(proof: Proof) -> str:
     """How good the plan is known to be, in one sentence."""
     if proof.status == "optimal" and proof.gap == 0:
-        others = f" and {proof.ways_passed_over:,} ways that a bound rules out" if proof.ways_passed_over else ""
+        count = proof.ways_passed_over
+        others = f" and {count:,} {'way' if count == 1 else 'ways'} that a bound rules out" if count else ""
         return f"Best of {proof.options_offered:,} options{others}, proved optimal."
     return (
         f"Best found of {proof.options_offered:,} options, not proved optimal: "
