@@ -46,12 +46,14 @@ def rounded(problem: Problem, shares: Mapping[tuple[str, str], float]) -> dict[s
     """
     facts = facts_of(problem)
     alike = {need: group[0] for group in problem.distinct for need in group}
+    told: dict[str, dict[str, float]] = {}
+    for (need, name), share in shares.items():
+        told.setdefault(need, {})[name] = share
     assignment: dict[str, str] = {}
     for need in sorted(facts.needs, key=lambda need: (need not in facts.required, need)):
-        known = {
-            name: shares.get((need, name), shares.get((alike.get(need, need), name), 0.0)) for name in facts.named[need]
-        }
-        for name in sorted((n for n in known if known[n] > 0.0), key=lambda name: (-known[name], name)):
+        known = told.get(alike.get(need, need), {}) | told.get(need, {})
+        own = [name for name, share in known.items() if share > 0.0 and (need, name) in facts.values]
+        for name in sorted(own, key=lambda name: (-known[name], name)):
             if _fits(facts, {**assignment, need: name}):
                 assignment[need] = name
                 break
