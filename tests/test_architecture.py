@@ -21,7 +21,7 @@ RANKS = {
     name: rank
     for rank, names in enumerate(
         """
-        __init__ units errors remote remote_schema runtime
+        __init__ arrays units errors remote remote_schema runtime
         architecture bundled catalog_schema contexts effort hardware problem stack strict_yaml
         backends catalog catalog_files class_code content_index deploy device_catalog engine_schema gguf host_difference host_json profile_schema quality_tables reservations serving taken vocabulary yaml_schema
         catalog_codec configuration declared_host device_catalog_schema estimate idle_host measurement needs placements plan quality quantisation solve speed_index stack_schema utility
@@ -91,7 +91,7 @@ SPEAKERS = {"views", "cli"}
 SPEAKING = {"rich", "typer"}
 # From needs to a plan nothing reads files, clock or environment: the same world gives the same bytes.
 PURE = {
-    "afterwards", "alone", "architecture", "assemble", "assess", "bases", "calibration", "catalog", "choose",
+    "afterwards", "alone", "architecture", "arrays", "assemble", "assess", "bases", "calibration", "catalog", "choose",
     "configuration", "contexts", "counterfactual", "curves", "deployed", "diff", "dominated", "effort", "eligibility",
     "estimate", "explain", "fallbacks", "file_bounds", "fixes", "gaining", "granted", "hardware", "line_arrays",
     "market", "measurement", "merits", "needs", "offered", "options", "outlines", "pipeline", "placements", "plan",

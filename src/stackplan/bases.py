@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stackplan.arrays import Integers, Truths
 from stackplan.assess import Assess
 from stackplan.bare import loaded
 from stackplan.catalog import Artifact
@@ -19,7 +19,7 @@ from stackplan.dominated import Undominated
 from stackplan.eligibility import Refusal
 from stackplan.file_bounds import FileBounder
 from stackplan.hardware import Host
-from stackplan.line_arrays import Integers, Points
+from stackplan.line_arrays import Points
 from stackplan.needs import RoleNeed
 from stackplan.proposers import Proposers
 from stackplan.prospects import Prospect, Prospector, Served
@@ -86,9 +86,9 @@ class BaseFinder:
         """Whether the weights of every file alone exceed a pool that they are in."""
         return not self.fits(prospect.least).all()
 
-    def fits(self, held: Integers) -> NDArray[np.bool_]:
+    def fits(self, held: Integers) -> Truths:
         """Whether bytes by pool (in the last dimension, as the host lists them) fit each of the pools."""
-        fits: NDArray[np.bool_] = np.asarray((held <= self._budgets).all(axis=-1))
+        fits: Truths = np.asarray((held <= self._budgets).all(axis=-1))
         return fits
 
     def lots(self, prospect: Prospect) -> Iterator[Lot]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from math import log2
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stackplan.arrays import Floats, Integers, Truths
 from stackplan.bare import SEPARABLE_ENGINES
 from stackplan.catalog import Artifact, Model
 from stackplan.estimate.side_by_side import Rates, SideBySide
@@ -15,9 +15,6 @@ from stackplan.proposers import Proposers
 from stackplan.rating import Rating
 from stackplan.serving import Placement
 from stackplan.utility import LEAST_FACTOR
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,7 +83,7 @@ class _Wishes:
     """What needs wish of speed, one after the other: see `utility.Wish`."""
 
     floor: Floats
-    speculates: NDArray[np.bool_]
+    speculates: Truths
     doublings: Floats  # log2 of the speed wished
     per_doubling: Floats  # of a whole shortfall
     cost: Floats  # of a whole shortfall, as a share of the worth

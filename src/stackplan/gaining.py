@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stackplan.offered import Floats, Integers
+from stackplan.arrays import Floats, Integers
 
 _ADDED = 150  # options taken in one round
 _OF_A_MODEL, _FEW = 6, 64  # of one model, unless there are few

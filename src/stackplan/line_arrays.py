@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stackplan.arrays import Integers
 from stackplan.bare import Bare, File
 from stackplan.taken import PoolTaken, Taken
 
-Integers = NDArray[np.int64]
 Row = tuple[int, ...]  # what `row_of` says of one context
 
 

@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stackplan.arrays import Floats, Integers, Truths
 from stackplan.bases import Base, BaseFinder
 from stackplan.catalog import Artifact
 from stackplan.dominated import Undominated
 from stackplan.gaining import Gaining, Live, Option, varied
 from stackplan.line_arrays import Points
-from stackplan.offered import Floats, Integers, Offered, Rows, Terms, amounts_at, joined, rows_of
+from stackplan.offered import Offered, Rows, Terms, amounts_at, joined, rows_of
 from stackplan.options import Column, column_of
 from stackplan.outlines import Outline
 from stackplan.problem import TIERS
@@ -69,7 +69,7 @@ class Market:
     _outlines_of: dict[int, list[Outline]] = field(default_factory=dict)  # by lot
     _outlines: list[Outline] = field(default_factory=list)
     _owners: list[Outline] = field(default_factory=list)  # by option
-    _known: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((0, len(TIERS)), dtype=bool))
+    _known: Truths = field(default_factory=lambda: np.zeros((0, len(TIERS)), dtype=bool))
     _factors: dict[int, Floats] = field(default_factory=dict)
 
     @classmethod

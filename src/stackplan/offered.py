@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stackplan.arrays import Floats, Integers
 from stackplan.bases import BaseFinder
 from stackplan.line_arrays import Points
 from stackplan.needs import RoleNeed
@@ -21,9 +21,6 @@ from stackplan.solve.turns import cold_place, levels_of, warm_place
 from stackplan.taken import Taken
 
 _ROUNDED = 0.5  # values are rounded to whole thousandths
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,13 @@ from functools import partial
 from math import inf
 
 from stackplan.architecture import Architecture
+from stackplan.arrays import Floats, Integers
 from stackplan.catalog import Artifact, Model
 from stackplan.dominated import EXPERT_SPACING, LAYER_SPACING, best_files, spaced
 from stackplan.estimate.engines import place_obstacle
 from stackplan.estimate.kv_cache import cache_obstacle
 from stackplan.estimate.speed_traffic import KV_ELEMENT_BYTES
-from stackplan.file_bounds import FileBounder, FileBounds, Floats, Integers
+from stackplan.file_bounds import FileBounder, FileBounds
 from stackplan.hardware import Host
 from stackplan.needs import RoleNeed
 from stackplan.placements import partial_placements, runs_at, whole_placements

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from stackplan.offered import Floats, Integers, Offered, Rows, Terms, joined, rows_of
+from stackplan.arrays import Floats, Integers, Truths
+from stackplan.offered import Offered, Rows, Terms, joined, rows_of
 
 Item = TypeVar("Item")
 
@@ -19,7 +19,7 @@ class Shelf(Generic[Item]):
     terms: Terms
     rows: Rows
     items: list[Item] = field(default_factory=list)
-    taken: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    taken: Truths = field(default_factory=lambda: np.zeros(0, dtype=bool))
 
     @classmethod
     def of(cls, terms: Terms) -> "Shelf[Item]":

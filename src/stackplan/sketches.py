@@ -5,9 +5,10 @@ from itertools import groupby
 
 import numpy as np
 
+from stackplan.arrays import Floats, Integers
 from stackplan.bases import Base, BaseFinder
 from stackplan.needs import RoleNeed
-from stackplan.offered import Floats, Integers, Rows, Sketch, Terms, amounts_loaded
+from stackplan.offered import Rows, Sketch, Terms, amounts_loaded
 from stackplan.options import VALUE_PER_POINT, swap_group
 from stackplan.prospects import Prospect, Served
 from stackplan.serving import Placement

@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stackplan.architecture import Architecture, WeightTable
+from stackplan.arrays import Floats, Integers
 from stackplan.estimate.speed_traffic import KV_ELEMENT_BYTES, THRIFTIEST, Workload, expert_share, file_type
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +74,7 @@ class FileArrays:
             _before(experts * shape.routed),
             np.array([(t.input_bytes, t.output_bytes, t.tied_output_bytes, t.prediction_bytes) for t in tables]),
             tuple([file_type(name) for _, name in files]),
-            {min(len(table.layer_bytes), shape.block_count) for table in tables} == {shape.block_count}
+            {int(shape.counted[: len(own.layer_bytes)].sum()) for own in tables} == {shape.block_count}
             and bool((np.diff(shape.counted) <= 0).all()),
         )
 

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stackplan.estimate.file_arrays import FileArrays, Floats, Integers
+from stackplan.arrays import Floats, Integers
+from stackplan.estimate.file_arrays import FileArrays
 from stackplan.estimate.speed import slowed_seconds_per_byte, spans
 from stackplan.estimate.speed_model import SpeedModel
 from stackplan.estimate.speed_rates import HostRates, PlaceRates

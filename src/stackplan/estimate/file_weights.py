@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stackplan.estimate.file_arrays import FileArrays, Integers
+from stackplan.arrays import Integers
+from stackplan.estimate.file_arrays import FileArrays
 from stackplan.estimate.placement import shares
 from stackplan.serving import HOST, Placement
 

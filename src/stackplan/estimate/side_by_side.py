@@ -10,8 +10,9 @@ from math import log2
 import numpy as np
 
 from stackplan.architecture import Architecture, WeightTable
+from stackplan.arrays import Floats, Integers
 from stackplan.catalog import Artifact, Model
-from stackplan.estimate.file_arrays import FileArrays, Floats, Integers, ShapeArrays
+from stackplan.estimate.file_arrays import FileArrays, ShapeArrays
 from stackplan.estimate.file_speeds import Readings, rates_at_most, readings
 from stackplan.estimate.file_weights import Holdings, held_by_pool, holdings
 from stackplan.estimate.placement import copies_tied_head
@@ -60,7 +61,7 @@ class SideBySide:
     may_be_measured: bool
     workloads: Workloads = field(default_factory=Workloads)
     _pools: dict[str, int] = field(init=False)
-    _shapes: dict[int, ShapeArrays] = field(default_factory=dict)
+    _shapes: dict[tuple[int, int], ShapeArrays] = field(default_factory=dict)
     _files: dict[_Key, FileArrays] = field(default_factory=dict)
     _together: dict[int, tuple[Placement, ...]] = field(default_factory=dict)
     _readings: dict[tuple[int, int], Readings] = field(default_factory=dict)
@@ -130,9 +131,10 @@ class SideBySide:
         return self._files[key]
 
     def _shape(self, shape: Architecture, table: WeightTable) -> ShapeArrays:
-        if id(shape) not in self._shapes:
-            self._shapes[id(shape)] = ShapeArrays.of(shape, self.workloads.of(shape, table), self.kv_depth_tokens)
-        return self._shapes[id(shape)]
+        key = (id(shape), len(table.layer_bytes))
+        if key not in self._shapes:
+            self._shapes[key] = ShapeArrays.of(shape, self.workloads.of(shape, table), self.kv_depth_tokens)
+        return self._shapes[key]
 
     def _where(self, shape: Architecture, placements: tuple[Placement, ...], *, predicting: bool) -> Holdings:
         count, copied = len(shape.layers), copies_tied_head(shape)

@@ -15,16 +15,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stackplan.arrays import Integers, Truths
 from stackplan.problem import Candidate, Problem
 
 _ABSENT = -(2**62)  # below every value: what is not offered
 _MANY = 2**62  # more slots than anything has
 _BLOCK = 256  # candidates compared with all others at once
-
-Integers = NDArray[np.int64]
-Truths = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

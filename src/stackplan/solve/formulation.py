@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from stackplan.arrays import Floats, Integers
 from stackplan.problem import TIERS, Problem
 from stackplan.solve.index import Indexed, Loaded, unit_of
 from stackplan.solve.names import (
@@ -33,7 +34,7 @@ from stackplan.solve.names import (
     run_column,
     serve,
 )
-from stackplan.solve.rows import Floats, Integers, Programme, Term
+from stackplan.solve.rows import Programme, Term
 from stackplan.solve.turns import cold_column, warm_columns
 from stackplan.solve.usage import disk_may_bind
 from stackplan.units import MIB

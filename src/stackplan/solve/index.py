@@ -5,13 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stackplan.arrays import Integers, Truths
 from stackplan.problem import Candidate, Offer, Problem
 
 _UNITS_PER_BUDGET = 262144
-
-Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,7 @@ class Loaded:
     slots: Integers
     """Whole units that each offer takes for its slots."""
 
-    def some(self, chosen: NDArray[np.bool_]) -> "Loaded":
+    def some(self, chosen: Truths) -> "Loaded":
         """Only the chosen candidates."""
         numbers, offered = np.cumsum(chosen) - 1, chosen[self.places]
         own = (self.candidates[chosen], self.fixed[chosen], self.kept[chosen])
@@ -44,7 +42,7 @@ class Numbers:
     candidate: Integers  # by offer
     key: Integers  # by candidate
     keys: tuple[str, ...]
-    several: NDArray[np.bool_]  # by candidate, whether it has more offers than one
+    several: Truths  # by candidate, whether it has more offers than one
     run: Integers  # by candidate, the column that says that it is deployed
     loaded: Mapping[tuple[str, str], Loaded]  # by pool and tier
 

@@ -12,10 +12,10 @@ from itertools import starmap
 import numpy as np
 from numpy.typing import NDArray
 
+from stackplan.arrays import Floats, Integers
+
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.\-]")
 
-Integers = NDArray[np.int64]
-Floats = NDArray[np.float64]
 Named = tuple[str, ...]  # a name: how it reads, and the words that go into its braces
 Term = tuple[Named, float]  # a coefficient by the name of its column
 

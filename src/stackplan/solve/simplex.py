@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stackplan.solve.rows import Floats, Named, Programme
+from stackplan.arrays import Floats
+from stackplan.solve.rows import Named, Programme
 
 SOLVER = "HiGHS (highsbox)"
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from stackplan.solve.index import Indexed, Integers, Loaded
+from stackplan.arrays import Integers
+from stackplan.solve.index import Indexed, Loaded
 from stackplan.solve.names import level_column, level_of, level_row, place_column, turn_row
 from stackplan.solve.rows import Named, Programme
 
