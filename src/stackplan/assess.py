@@ -157,7 +157,9 @@ class HostAssessor:
         """Decode speed of one stream at `KV_DEPTH_TOKENS`; for what only reads (embeddings), reading speed."""
         speed = self._derived(configuration)
         if self.measured is not None:
-            speed = self.measured(configuration, speed, lambda depth: self._decode(configuration, depth))
+            speed = self.measured(
+                configuration, speed, lambda depth: self._decode(self.work(configuration), configuration, depth)
+            )
         return _reading(speed) if speed and configuration.mode in WHOLE_TEXT_MODES else speed
 
     def _derived(self, configuration: Configuration) -> SpeedEstimate | None:
@@ -167,14 +169,14 @@ class HostAssessor:
         batch = configuration.context_tokens if configuration.mode in WHOLE_TEXT_MODES else 0
         key = (id(work), batch, configuration.kv_type, configuration.placement)
         if key not in self._speeds:
-            self._speeds[key] = self._decode(configuration, KV_DEPTH_TOKENS)
+            self._speeds[key] = self._decode(work, configuration, KV_DEPTH_TOKENS)
         return self._speeds[key]
 
-    def _decode(self, configuration: Configuration, depth_tokens: int) -> SpeedEstimate:
+    def _decode(self, work: Workload, configuration: Configuration, depth_tokens: int) -> SpeedEstimate:
         return decode(
             self.model,
             self.rates,
-            self.work(configuration),
+            work,
             configuration.serving(1),
             configuration.placement,
             depth_tokens,

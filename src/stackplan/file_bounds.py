@@ -51,10 +51,11 @@ class FileBounder:
         placements: tuple[Placement, ...],
     ) -> FileBounds:
         """In each placement. Speeds count where text is written; their floors hold without what proposes tokens."""
-        writes = needs[0].role.mode == "chat"
-        unknown = Rates.unknown(len(placements), len(files))
-        rates = self.at_once.rates_at_most(model, files, placements) if writes else unknown
-        speedups = self._speedups(model, engine, placements) if writes else [1.0] * len(placements)
+        if needs[0].role.mode == "chat":
+            rates = self.at_once.rates_at_most(model, files, placements)
+            speedups = self._speedups(model, engine, placements)
+        else:
+            rates, speedups = Rates.unknown(len(placements), len(files)), [1.0] * len(placements)
         kept = np.array([self.rating.kept(model, file, "f16") for file in files])
         begun, wishes = [self.rating.begun(need, model) for need in needs], self._wished(needs)
         points = wishes.left(rates.doublings, speedups) * (np.array([[one or 0.0] for one in begun]) * kept)

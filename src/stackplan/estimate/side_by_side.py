@@ -23,8 +23,7 @@ from stackplan.estimate.speed_traffic import Workloads
 from stackplan.hardware import Host
 from stackplan.serving import HOST, Placement
 
-_Files = tuple[tuple[WeightTable, str], ...]  # tables, and the names of their quantisations
-_Key = tuple[int, tuple[tuple[int, str], ...]]
+_Key = tuple[int | str, ...]  # the identity of a shape, and by file that of its weights and its quantisation
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +61,7 @@ class SideBySide:
     workloads: Workloads = field(default_factory=Workloads)
     _pools: dict[str, int] = field(init=False)
     _shapes: dict[tuple[int, int], ShapeArrays] = field(default_factory=dict)
-    _files: dict[_Key, FileArrays] = field(default_factory=dict)
+    _files: dict[_Key, FileArrays | None] = field(default_factory=dict)
     _together: dict[int, tuple[Placement, ...]] = field(default_factory=dict)
     _readings: dict[tuple[int, int], Readings] = field(default_factory=dict)
     _holdings: dict[tuple[int, int, bool, bool], Holdings] = field(default_factory=dict)
@@ -121,13 +120,12 @@ class SideBySide:
     def _known(self, model: Model, files: Sequence[Artifact]) -> FileArrays | None:
         """The files as arrays; None unless the model's shape and every file's weights are known."""
         shape = model.architecture
-        tables = tuple([(file.weights, file.quantisation) for file in files if file.weights])
-        if shape is None or len(tables) < len(files) or not tables:
-            return None
-        key = (id(shape), tuple([(id(table), quantisation) for table, quantisation in tables]))
+        key = (id(shape), *[part for file in files for part in (id(file.weights), file.quantisation)])
         if key not in self._files:
-            self._alive += [shape, tables]
-            self._files[key] = FileArrays.of(self._shape(shape, tables[0][0]), tables)
+            tables = tuple([(file.weights, file.quantisation) for file in files if file.weights])
+            known = bool(tables) and len(tables) == len(files)
+            self._alive += [shape, *[file.weights for file in files]]
+            self._files[key] = FileArrays.of(self._shape(shape, tables[0][0]), tables) if shape and known else None
         return self._files[key]
 
     def _shape(self, shape: Architecture, table: WeightTable) -> ShapeArrays:
