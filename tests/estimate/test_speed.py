@@ -103,6 +103,7 @@ def test_ranges_drawn_from_half_of_what_was_left_out_hold_four_of_five_rows_of_t
     assert 0.74 <= inside / len(results) <= 0.90
 
 
+@pytest.mark.slow
 def test_the_committed_ranges_hold_for_four_of_five_rows_left_out():
     measured = [_holds(row, error, seen=True) for row, error in left_out("model", 10) if row.device in model().devices]
     unseen = [_holds(row, error, seen=False) for row, error in left_out("device", 10)]

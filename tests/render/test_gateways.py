@@ -74,7 +74,9 @@ def test_paid_endpoints_follow_in_their_order_and_only_behind_chat() -> None:
     assert [one for one in ids if one.startswith("embedding-")] == ["embedding-local"]
 
 
-@pytest.mark.parametrize("made", [single_24gb, dual_24gb, services_stack])
+@pytest.mark.parametrize(
+    "made", [services_stack, *(pytest.param(one, marks=pytest.mark.slow) for one in (single_24gb, dual_24gb))]
+)
 def test_litellm_calls_the_right_endpoint_for_every_mode(
     made, stub: StubProvider, validators_python: Path, tmp_path: Path
 ) -> None:

@@ -60,13 +60,13 @@ def agree(python: Path, seeds: range) -> None:
         assert (answer.optimal, answer.bound, answer.gap) == (True, answer.value, 0.0), f"world {seed}"
 
 
-@pytest.mark.parametrize("start", range(0, 100, WORLDS_PER_PROCESS))
+@pytest.mark.parametrize("start", range(0, 50, WORLDS_PER_PROCESS))
 def test_the_choice_is_that_of_cp_sat_on_every_level(cp_sat: Path, start: int) -> None:
     agree(cp_sat, range(start, start + WORLDS_PER_PROCESS))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("start", range(100, 500, WORLDS_PER_PROCESS))
+@pytest.mark.parametrize("start", range(50, 500, WORLDS_PER_PROCESS))
 def test_the_choice_is_that_of_cp_sat_on_many_more_worlds(cp_sat: Path, start: int) -> None:
     agree(cp_sat, range(start, start + WORLDS_PER_PROCESS))
 
@@ -81,5 +81,9 @@ def test_the_worlds_are_of_every_kind() -> None:
     assert max(len(world.pools) for world in worlds) >= 4
     for kind in ("diversities", "overlapping_groups", "distinct", "disk_bytes"):
         assert 10 < sum(bool(getattr(world, kind)) for world in worlds) < 100, kind
-    solved = [solve(world) for world in worlds[:40]]
-    assert {type(answer) for answer in solved} == {Choice, NoChoice}
+    kinds: set[type] = set()
+    for world in worlds:
+        kinds.add(type(solve(world)))
+        if len(kinds) == 2:
+            break
+    assert kinds == {Choice, NoChoice}
