@@ -4,6 +4,7 @@ import ast
 import re
 import runpy
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,11 +23,12 @@ def documented_slugs() -> set[str]:
     return set(re.findall(r"^\| `([a-z0-9-]+)` \|", ERRORS, re.MULTILINE))
 
 
-def used_slugs() -> set[str]:
+@cache
+def used_slugs() -> frozenset[str]:
     """Every slug that the source can raise: literals given as ``slug=``, and reasons of estimates that are none."""
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "src").rglob("*.py"))]
     calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    return {slug for call in calls for slug in _slugs(call)}
+    return frozenset(slug for call in calls for slug in _slugs(call))
 
 
 def _slugs(call: ast.Call) -> Iterator[str]:
