@@ -5,7 +5,7 @@ that is partly in host memory ties the two: the largest tensor left there is sta
 buffer that is the widest of several. That buffer is found by asking about files whose largest tensor is tiny and huge.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from operator import add
@@ -139,15 +139,17 @@ def loaded(point: Bare, file: File) -> Taken:
     return Taken(tuple(map(PoolTaken, point.pools, point.fixed_with(file), point.per_slot, weights)))
 
 
+def reordered(own: Sequence[str], pools: Mapping[str, str]) -> tuple[list[int], tuple[str, ...]]:
+    """Where each pool comes from once those in ``pools`` have other names, and the names: pools go by name."""
+    named = [pools.get(pool, pool) for pool in own]
+    order = sorted(range(len(named)), key=named.__getitem__)
+    return order, tuple([named[one] for one in order])
+
+
 def renamed(point: Bare, pools: Mapping[str, str]) -> Bare:
     """The same on a device that is like the one asked about: in ``pools`` of other names."""
-    named = [pools.get(pool, pool) for pool in point.pools]
-    order = sorted(range(len(named)), key=named.__getitem__)
-    place = {old: new for new, old in enumerate(order)}
-    return Bare(
-        tuple(named[one] for one in order),
-        tuple(point.fixed[one] for one in order),
-        tuple(point.per_slot[one] for one in order),
-        tuple(point.weights[one] for one in order),
-        tuple(replace(one, position=place[one.position]) for one in point.staging),
-    )
+    order, names = reordered(point.pools, pools)
+    amounts = (point.fixed, point.per_slot, point.weights)
+    fixed, per_slot, weights = (tuple([each[one] for one in order]) for each in amounts)
+    staging = tuple([replace(one, position=order.index(one.position)) for one in point.staging])
+    return Bare(names, fixed, per_slot, weights, staging)

@@ -7,7 +7,7 @@ from itertools import takewhile
 import numpy as np
 
 from stackplan.arrays import Integers
-from stackplan.bare import Bare, File
+from stackplan.bare import Bare, File, reordered
 from stackplan.taken import PoolTaken, Taken
 
 Row = tuple[int, ...]  # what `row_of` says of one context
@@ -54,11 +54,10 @@ class LineArrays:
 
     def renamed(self, pools: Mapping[str, str]) -> "LineArrays":
         """`bare.renamed` of each of its points."""
-        named = [pools.get(pool, pool) for pool in self.pools]
-        order = sorted(range(len(named)), key=named.__getitem__)
+        order, names = reordered(self.pools, pools)
         parts = (self.fixed[:, order], self.per_slot[:, order], self.weights[:, order])
         staging = tuple((order.index(pool), kind, room, copies) for pool, kind, room, copies in self.staging)
-        return LineArrays(tuple(named[one] for one in order), *parts, staging)
+        return LineArrays(names, *parts, staging)
 
     def raised(self, excess: Sequence[int]) -> "LineArrays":
         """The same with ``excess`` by pool more for each slot beyond the first: one slot takes what it took."""

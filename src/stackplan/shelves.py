@@ -16,7 +16,6 @@ Item = TypeVar("Item")
 class Shelf(Generic[Item]):
     """Items in the order in which they came, with a row each; those that were taken stay, and promise nothing."""
 
-    terms: Terms
     rows: Rows
     items: list[Item] = field(default_factory=list)
     taken: Truths = field(default_factory=lambda: np.zeros(0, dtype=bool))
@@ -24,7 +23,7 @@ class Shelf(Generic[Item]):
     @classmethod
     def of(cls, terms: Terms) -> "Shelf[Item]":
         """An empty one."""
-        return cls(terms, rows_of([], terms))
+        return cls(rows_of([], terms))
 
     def add(self, items: Sequence[Item], rows: Rows) -> None:
         """Put items on the shelf with what bounds them; they get the next numbers."""

@@ -59,7 +59,6 @@ class Workload:
 
     family: str
     quantisation: str
-    embedding_length: int
     block_count: int
     sliding_window: int
     head_bytes: int
@@ -169,7 +168,6 @@ def _shape(architecture: Architecture, layers: Sequence[Layer]) -> Workload:
     return Workload(
         architecture.name,
         "",
-        architecture.embedding_length,
         len(layers),
         architecture.sliding_window,
         0,
