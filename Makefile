@@ -18,7 +18,7 @@ apply: $(RUN_STAMP)
 	$(BIN)/stackplan apply
 
 test: lint $(VALIDATORS_STAMP) $(DEBIAN_STAMP)
-	$(BIN)/python -m pytest -m "not slow and not exhaustive"
+	$(BIN)/python -m pytest -m "not slow and not exhaustive" -n logical --maxprocesses 8 --dist worksteal
 
 test-slow: $(DEV_STAMP) $(VALIDATORS_STAMP) $(DEBIAN_STAMP)
 	@echo "left out: tests marked exhaustive, which take most of an hour; make test-exhaustive runs them"
