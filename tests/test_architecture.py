@@ -35,7 +35,7 @@ RANKS = {
         deployed granted offered outlines
         gaining shelves sketches
         market
-        reach seeds
+        reach seeds variants
         choose saving
         assemble
         pipeline

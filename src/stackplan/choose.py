@@ -21,6 +21,7 @@ from stackplan.solve.lexicographic import known_choice, narrowed, requirement_re
 from stackplan.solve.neighbourhood import better_choice, good_choice
 from stackplan.solve.pricing import PriceList, prices
 from stackplan.solve.usage import value
+from stackplan.variants import variants
 
 _ROUNDS = 30
 DEFAULT_SECONDS = 120.0
@@ -78,6 +79,8 @@ class _Choice:
     def made(self) -> tuple[Choice | NoChoice, Problem]:
         """The best choice, and the problem that it solves."""
         found = self._priced()
+        if found is not None:
+            self.columns |= variants(self.market, self.columns, found)
         known = None if found is None else good_choice(problem_of(self.empty, self.columns), found)
         if found is not None and known is not None and self._serves(known):
             return self._searched(found, known)

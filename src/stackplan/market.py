@@ -7,7 +7,7 @@ outlines say what each need gets of a base at best. The options of an outline, o
 it could gain.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -33,6 +33,7 @@ _LOOKED = 240  # prospects looked into in one round
 _RATED = 240  # files rated in one round
 _OPENED = 120  # lots opened in one round
 _ASKED = 120  # outlines whose options are asked for in one round
+_CLOSE = 3  # outlines of a model that may have its best option
 
 FileOf = tuple[int, Artifact]  # with the number of its prospect
 
@@ -180,6 +181,17 @@ class Market:
         live = self._live(tiers, least)
         return live.options, live.gains
 
+    def best_of_each(self, lists: Iterable[PriceList], keys: Collection[str]) -> list[Option]:
+        """At each list of prices the option that each of some models gains most by in each tier, of what was opened."""
+        tiers = [tier for found in lists for tier in self._tiers(found)]
+        own = np.flatnonzero(np.isin(self._outlined.key, [self.terms.keys[key] for key in sorted(keys)]))
+        tops = {row for row, _ in _tops(self._outlined.some(own), tiers, _CLOSE)}
+        outlines = [self._outlines[number] for number in own[sorted(tops)]]
+        self._ask(outlines)
+        options = [option for outline in outlines for option in outline.options]
+        found = _tops(self._optioned.some(options), tiers, 1)
+        return list(dict.fromkeys((options[row], TIERS.index(tier.tier)) for row, tier in found))
+
     def columns(self, options: Iterable[Option]) -> dict[str, Column]:
         """Options by name, with all that they offer; from now on they are known."""
         made: dict[str, Column] = {}
@@ -249,6 +261,17 @@ class Market:
             told = [self.finder.rating.context_factor(need, context) for need in self.terms.needs]
             known = self._factors[context] = np.array(told)
         return known
+
+
+def _tops(rows: Rows, tiers: Iterable[Offered], most: int) -> Iterator[tuple[int, Offered]]:
+    """The rows of each key that gain most in each tier, at most so many of them; of equals the first."""
+    for tier in tiers:
+        gains = tier.gains(rows)
+        order = np.lexsort((-gains, rows.key))
+        begun = np.flatnonzero(np.diff(rows.key[order], prepend=-1))
+        before = np.arange(len(order)) - np.repeat(begun, np.diff(begun, append=len(order)))
+        for row in order[(before < most) & np.isfinite(gains[order])].tolist():
+            yield row, tier
 
 
 def _most(values: Floats, gains: Floats) -> Floats:

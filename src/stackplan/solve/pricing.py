@@ -103,6 +103,20 @@ class PriceList:
         """What a need costs to serve, less the reward where it is required."""
         return self.need[need] - (self.reward if need in self.required else 0.0)
 
+    def dearer(self, factor: float) -> "PriceList":
+        """Memory and turns for ``factor`` times as much; being served costs a need nothing."""
+        levels = {
+            place: (steps, tuple([factor * cost for cost in costs])) for place, (steps, costs) in self.levels.items()
+        }
+        return replace(
+            self,
+            need={need: self.reward if need in self.required else 0.0 for need in self.need},
+            memory={pool: factor * cost for pool, cost in self.memory.items()},
+            hot_beside_cold={pool: factor * cost for pool, cost in self.hot_beside_cold.items()},
+            turn={turn: factor * cost for turn, cost in self.turn.items()},
+            levels=levels,
+        )
+
     def turn_cost(self, tier: str, group: str, pool: str, need: str, key: str, units: int) -> float:
         """What it costs that ``need`` is served by a WARM or COLD candidate that takes so many units in its turn."""
         return self.turn_of(tier, group, pool, need, key).cost(units)
