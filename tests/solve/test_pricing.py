@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from stackplan.problem import Need, Problem
+from stackplan.problem import Candidate, Need, Problem
 from stackplan.solve.lexicographic import narrowed, requirement_reward
 from stackplan.solve.pricing import PriceList, prices, within
 from stackplan.solve.search import start_assignment
@@ -96,3 +96,24 @@ def test_what_a_proof_leaves_out_first_holds_no_better_choice(seed: int) -> None
         best = best_by_trying_everything(problem)
         assert best is not None
         assert best_by_trying_everything(narrowed(problem, found, known)) == best
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_at_dearer_prices_only_memory_costs_more_and_nobody_pays_for_being_served(seed: int) -> None:
+    world = random_world(seed, keys=4)
+    found = prices(world, float(requirement_reward(world)))
+    assert found is not None
+    dearer = found.dearer(3.0)
+    assert all(dearer.need_price(need.id) == 0.0 for need in world.needs)
+    for candidate in world.candidates:
+        offers = tuple(offer for offer in world.offers if offer.candidate == candidate.id)
+        for offer in offers if candidate.tier == "hot" else ():
+            free = offer.value - rules(found, offer.need, candidate)
+            paid = free - found.need_price(offer.need) - found.profits(candidate, (offer,))[offer.need]
+            assert dearer.profits(candidate, (offer,))[offer.need] == pytest.approx(free - 3.0 * paid, abs=1e-6)
+
+
+def rules(found: PriceList, need: str, candidate: Candidate) -> float:
+    """What rules between needs, and the one instance of a model, take off a value."""
+    apart, alike = found.apart.get((need, candidate.key), 0.0), found.alike.get((need, candidate.lineage), 0.0)
+    return found.key.get(candidate.key, 0.0) + apart + alike
