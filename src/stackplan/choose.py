@@ -79,9 +79,7 @@ class _Choice:
     def made(self) -> tuple[Choice | NoChoice, Problem]:
         """The best choice, and the problem that it solves."""
         found = self._priced()
-        if found is not None:
-            self.columns |= variants(self.market, self.columns, found)
-        known = None if found is None else good_choice(problem_of(self.empty, self.columns), found)
+        known = None if found is None else self._walked(found)
         if found is not None and known is not None and self._serves(known):
             return self._searched(found, known)
         if self.partial and self._waived(known or {}):
@@ -120,6 +118,11 @@ class _Choice:
                 return replace(found, bound=found.bound + outside.missed)
             self.columns |= self.market.columns(outside.options)
         return None
+
+    def _walked(self, found: PriceList) -> Mapping[str, str]:
+        """A good choice among the columns and other ways to run the same models; empty where none is found."""
+        self.columns |= variants(self.market, self.columns, found)
+        return good_choice(problem_of(self.empty, self.columns), found)
 
     def _searched(self, found: PriceList, known: Mapping[str, str]) -> tuple[Choice | NoChoice, Problem]:
         """The best of what is within reach, stage by stage until it is proved or a stage had too little work."""

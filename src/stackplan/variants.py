@@ -11,7 +11,7 @@ from stackplan.market import Market
 from stackplan.options import Column
 from stackplan.solve.pricing import PriceList
 
-_DEARER = (1.0, 1.5, 2.5, 4.0)  # with two prices, five or eight walks ended lower (39 bundled plans, 2026-11)
+_DEARER = (1.0, 1.5, 2.5, 4.0)  # two or eight prices did worse, three or five no better (39 bundled plans, 2026-11)
 
 
 def variants(market: Market, columns: Mapping[str, Column], found: PriceList) -> dict[str, Column]:
