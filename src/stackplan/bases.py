@@ -4,7 +4,7 @@ A base fixes artifact, placement and KV type. What it takes at each context is t
 the same for every quantisation) plus the file's part (weights), so that the shape is asked once for all files.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -82,9 +82,10 @@ class BaseFinder:
             found += own
         return tuple(found)
 
-    def is_hopeless(self, prospect: Prospect) -> bool:
-        """Whether the weights of every file alone exceed a pool that they are in."""
-        return not self.fits(prospect.least).all()
+    def hopeful(self, prospects: Sequence[Prospect]) -> list[Prospect]:
+        """Those of which the weights of some file alone exceed no pool that they are in."""
+        least = np.array([one.least for one in prospects], dtype=np.int64).reshape(-1, len(self._budgets))
+        return [prospects[number] for number in np.flatnonzero(self.fits(least)).tolist()]
 
     def fits(self, held: Integers) -> Truths:
         """Whether bytes by pool (in the last dimension, as the host lists them) fit each of the pools."""

@@ -76,7 +76,7 @@ class Market:
     @classmethod
     def of(cls, prospects: Iterable[Prospect], finder: BaseFinder, keep: Keep = everything) -> "Market":
         """The market of a space, before anything is opened."""
-        own = tuple(one for one in prospects if one.best and not finder.is_hopeless(one))
+        own = tuple(finder.hopeful([one for one in prospects if one.best]))
         terms = terms_of(own, finder)
         outlooks, files, lots = Shelf[Prospect].of(terms), Shelf[FileOf].of(terms), Shelf[Lot].of(terms)
         outlooks.add(own, outlooks_of(own, terms))

@@ -9,7 +9,7 @@ served. Floors of speed must hold without.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from stackplan.assess import Assess
 from stackplan.catalog import Artifact, Catalog, Model
@@ -56,6 +56,17 @@ class Draft:
     artifact: Artifact
 
 
+class _Way(NamedTuple):
+    """A way to propose tokens; reading a prompt takes ``share`` as long again, unless its speed was ``measured``."""
+
+    ahead: Ahead
+    share: float
+    measured: SpeedEstimate | None = None
+
+
+_Alone = tuple[str, Placement, int]  # engine, place and context
+
+
 @dataclass(slots=True)
 class Proposers:
     """Finds what could propose tokens to a configuration, on one host; ``engines`` says what each engine can do."""
@@ -68,6 +79,7 @@ class Proposers:
     engines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     _speedups: dict[tuple[str, str, bool], float] = field(default_factory=dict)
     _speaking: dict[tuple[str, int, str], tuple[Draft, ...]] = field(default_factory=dict)  # by vocabulary and engine
+    _alone: dict[_Alone, dict[str, SpeedEstimate | None]] = field(default_factory=dict)  # drafts, by their files
 
     @classmethod
     def of(cls, host: Host, policy: Policy, assess: Assess, rating: Judges, catalog: Catalog) -> "Proposers":
@@ -83,21 +95,22 @@ class Proposers:
         if speed is None or not known or not any(self._wants(need, speed) for need in needs):
             return
         found = [
-            *(self._head(configuration, speed) if HEAD in known else ()),
+            *(self._head(configuration) if HEAD in known else ()),
             *(
                 self._by_drafts(configuration, speed, needs)
                 if DRAFT in known and not _is_cut(configuration.placement)
                 else ()
             ),
         ]
-        found = [self._measured(configuration, *way) for way in found]
-        gaining = [way for way in found if way[0].acceleration.speedup_low > LEAST_SPEEDUP]
+        if self.assess.at_once.may_be_measured:
+            found = [self._measured(configuration, way) for way in found]
+        gaining = [way for way in found if way.ahead.acceleration.speedup_low > LEAST_SPEEDUP]
         if gaining:
-            fastest = min(gaining, key=lambda way: (-way[0].acceleration.speedup, _bytes(configuration, way[0])))
-            lightest = min(gaining, key=lambda way: (_bytes(configuration, way[0]), way[0].name))
-            yield fastest
+            fastest = min(gaining, key=lambda way: (-way.ahead.acceleration.speedup, _bytes(configuration, way.ahead)))
+            lightest = min(gaining, key=lambda way: (_bytes(configuration, way.ahead), way.ahead.name))
+            yield _told(fastest, speed)
             if lightest is not fastest:
-                yield lightest
+                yield _told(lightest, speed)
 
     def most_speedup(self, model: Model, engine: str, placement: Placement) -> float:
         """What no way to propose tokens to a model exceeds there; 1 where there is none."""
@@ -118,18 +131,17 @@ class Proposers:
     def _wants(self, need: RoleNeed, speed: SpeedEstimate) -> bool:
         return need.role.speculation and speed.decode_tokens_per_second < self.rating.wish(need).speed_wish
 
-    def _measured(
-        self, configuration: Configuration, ahead: Ahead, speed: SpeedEstimate
-    ) -> tuple[Ahead, SpeedEstimate]:
+    def _measured(self, configuration: Configuration, way: _Way) -> _Way:
         """The way with the speed that was measured of it, where one was."""
+        ahead = way.ahead
         measured, plain = self.assess.speed(replace(configuration, ahead=ahead)), self.assess.speed(configuration)
         if measured is None or plain is None or measured == plain or measured.basis is not Basis.MEASURED:
-            return ahead, speed
+            return way
         gain = measured.decode_tokens_per_second / plain.decode_tokens_per_second
         known = replace(ahead.acceleration, speedup=gain, speedup_low=gain, speedup_high=gain, basis=Basis.MEASURED)
-        return replace(ahead, acceleration=known), measured
+        return _Way(replace(ahead, acceleration=known), way.share, measured)
 
-    def _head(self, configuration: Configuration, speed: SpeedEstimate) -> Iterator[tuple[Ahead, SpeedEstimate]]:
+    def _head(self, configuration: Configuration) -> Iterator[_Way]:
         shape, weights = configuration.model.architecture, configuration.artifact.weights
         if shape is None or weights is None or not weights.prediction_bytes:
             return
@@ -139,25 +151,31 @@ class Proposers:
         cost = prediction_cost(work, weights.prediction_bytes)
         acceleration = proposed(HEAD, work, cost, BY_HEAD, verify_share(self.host, configuration.placement))
         states = rollback_tokens(shape, acceleration.draft_tokens, by_head=True)
-        yield Ahead(acceleration, rollback_tokens=states), sped_up(speed, acceleration, cost)
+        yield _Way(Ahead(acceleration, rollback_tokens=states), cost)
 
     def _by_drafts(
         self, configuration: Configuration, speed: SpeedEstimate, needs: Sequence[RoleNeed]
-    ) -> Iterator[tuple[Ahead, SpeedEstimate]]:
+    ) -> Iterator[_Way]:
         shape = configuration.model.architecture
         if shape is None or not forgets_cheaply(shape, by_head=False):
             return
         forbidden = {name for need in needs for name in need.forbid}
-        work = self.assess.work(configuration)
+        work, share = self.assess.work(configuration), verify_share(self.host, configuration.placement)
         for draft in self.drafts(configuration.model, configuration.engine):
-            alone = None if draft.model.id in forbidden else self.assess.speed(_alone(draft, configuration))
-            if alone is None:
-                continue
-            cost = speed.decode_tokens_per_second / alone.decode_tokens_per_second
-            gain = proposed(DRAFT, work, cost, BY_DRAFT, verify_share(self.host, configuration.placement))
-            acceleration = replace(gain, draft_model=draft.model.id, draft_artifact=draft.artifact.id)
-            ahead = Ahead(acceleration, draft.model, draft.artifact)
-            yield ahead, sped_up(speed, acceleration, _share(speed, alone))
+            alone = None if draft.model.id in forbidden else self._speed_alone(draft, configuration)
+            if alone is not None:
+                cost = speed.decode_tokens_per_second / alone.decode_tokens_per_second
+                gain = proposed(DRAFT, work, cost, BY_DRAFT, share)
+                yield _Way(Ahead(gain, draft.model, draft.artifact), _share(speed, alone))
+
+    def _speed_alone(self, draft: Draft, target: Configuration) -> SpeedEstimate | None:
+        """The draft's own speed where the target is, with the cache that the engine gives it."""
+        place = (target.engine, target.placement, target.context_tokens)
+        known, name = self._alone.setdefault(place, {}), draft.artifact.id
+        if name not in known:
+            own = Configuration(draft.model, draft.artifact, place[0], "chat", place[2], "f16", place[1])
+            known[name] = self.assess.speed(own)
+        return known[name]
 
     def drafts(self, target: Model, engine: str) -> tuple[Draft, ...]:
         """The drafts that speak the target's vocabulary, each in one file that ``engine`` reads."""
@@ -201,6 +219,15 @@ def _speaks(draft: Model, target: Model) -> bool:
     return not vocabulary_obstacle(ours, theirs)
 
 
+def _told(way: _Way, speed: SpeedEstimate) -> tuple[Ahead, SpeedEstimate]:
+    """A way with the names of its draft, and the speed that it makes of ``speed``."""
+    ahead, acceleration = way.ahead, way.ahead.acceleration
+    if ahead.draft_model is not None and ahead.draft is not None:
+        acceleration = replace(acceleration, draft_model=ahead.draft_model.id, draft_artifact=ahead.draft.id)
+        ahead = replace(ahead, acceleration=acceleration)
+    return ahead, way.measured or sped_up(speed, acceleration, way.share)
+
+
 def sped_up(speed: SpeedEstimate, acceleration: Acceleration, share: float) -> SpeedEstimate:
     """``speed`` with proposals; whoever proposes reads the prompt too, which takes ``share`` as long again."""
     slower = 1 + share
@@ -226,12 +253,6 @@ def _share(target: SpeedEstimate, draft: SpeedEstimate) -> float:
 def _is_cut(place: Placement) -> bool:
     """Whether part of the model stays in host memory: the card's memory then is better spent on the model itself."""
     return not place.is_cpu and place.is_cut
-
-
-def _alone(draft: Draft, target: Configuration) -> Configuration:
-    """The draft where the target is, with the cache that the engine gives it."""
-    place = target.placement
-    return Configuration(draft.model, draft.artifact, target.engine, "chat", target.context_tokens, "f16", place)
 
 
 def _bytes(configuration: Configuration, ahead: Ahead) -> int:

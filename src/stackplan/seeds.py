@@ -1,6 +1,7 @@
 """A few columns of every need to begin pricing with."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from heapq import nsmallest
 
 from stackplan.bases import Base
 from stackplan.configuration import place_name
@@ -30,7 +31,7 @@ def _first(market: Market, position: int) -> Iterator[Option]:
     whole = [one for one in offering if not one[2].placement.is_cut]
     for rank in (_worth, _thrift, _lightness):
         models: set[str] = set()
-        for _, number, prospect in sorted(whole or offering, key=rank)[: _SEEDS_PER_NEED * _TRIED]:
+        for _, number, prospect in _foremost(whole or offering, rank):
             if len(models) < _SEEDS_PER_NEED and prospect.served.key not in models:
                 options = _ends(market, number, position)
                 models |= {prospect.served.key} if options else set()
@@ -48,16 +49,24 @@ def _ends(market: Market, number: int, position: int) -> list[Option]:
     return []
 
 
-def _worth(one: Offering) -> tuple[float, str, str]:
-    return (-one[0], *_name(one[2]))
+def _foremost(offering: Sequence[Offering], rank: Callable[[Offering], float]) -> list[Offering]:
+    """Those of least rank; names decide between equals, and are put together for the few who come into question."""
+    most, ranks = _SEEDS_PER_NEED * _TRIED, [rank(one) for one in offering]
+    last = max(nsmallest(most, ranks), default=0.0)
+    few = [(own, *_name(one[2]), one) for own, one in zip(ranks, offering, strict=True) if own <= last]
+    return [one for *_, one in sorted(few, key=lambda each: each[:3])[:most]]
 
 
-def _thrift(one: Offering) -> tuple[float, str, str]:
-    return (-one[0] / (1 + one[2].least_weight_bytes), *_name(one[2]))
+def _worth(one: Offering) -> float:
+    return -one[0]
 
 
-def _lightness(one: Offering) -> tuple[float, str, str]:
-    return (float(one[2].least_weight_bytes), *_name(one[2]))
+def _thrift(one: Offering) -> float:
+    return -one[0] / (1 + one[2].least_weight_bytes)
+
+
+def _lightness(one: Offering) -> float:
+    return float(one[2].least_weight_bytes)
 
 
 def _name(prospect: Prospect) -> tuple[str, str]:

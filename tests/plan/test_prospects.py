@@ -99,7 +99,8 @@ def test_no_model_is_looked_for_where_its_engine_runs_nothing() -> None:
 
 def test_what_is_hopeless_holds_nothing() -> None:
     space = space_of(bundled("rtx-3060-12gb", "everyday"))
-    hopeless = [prospect for prospect in space.prospects if space.finder.is_hopeless(prospect)]
+    hopeful = set(space.finder.hopeful(space.prospects))
+    hopeless = [prospect for prospect in space.prospects if prospect not in hopeful]
     assert hopeless
     assert not [base for prospect in hopeless for base in space.finder.bases(prospect)]
 
@@ -183,7 +184,7 @@ def test_what_is_looked_at_before_no_plan_is_said_is_everything() -> None:
     market = space.market
     market.best(next(_prices(space)))
     list(lightest_columns(market))
-    worth_asking = [one for one in space.prospects if one.best and not space.finder.is_hopeless(one)]
+    worth_asking = [one for one in space.finder.hopeful(space.prospects) if one.best]
     everything = {base.configuration(0).name: base for one in worth_asking for base in space.bases_in(one)}
     seen = {base.configuration(0).name: base for base in market.bases}
     assert seen.keys() >= everything.keys()

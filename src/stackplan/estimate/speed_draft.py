@@ -9,6 +9,7 @@ Check (Strix Halo, MTP, kyuz0's logs, 2026): Qwen3.6 27B Q8, k = 2, 0.797 of pro
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from stackplan.estimate.speed import distinct_experts
@@ -43,6 +44,7 @@ BY_HEAD: Final = Acceptance(0.75, 0.86, 0.92, Basis.PUBLISHED, 3)
 BY_DRAFT: Final = Acceptance(0.60, 0.75, 0.88, Basis.ASSUMED, 8)
 
 
+@lru_cache(maxsize=256)
 def expected_tokens(acceptance: float, drafted: int) -> float:
     """Tokens per step when each of ``drafted`` proposals in turn is accepted with chance ``acceptance``."""
     return sum(acceptance**position for position in range(drafted + 1))
@@ -53,9 +55,24 @@ def verify_cost(work: Workload, drafted: int, verify_share: float = VERIFY_SHARE
 
     ``verify_share`` is what one more token adds to a step of a dense model.
     """
+    return _verify_costs(work, drafted, verify_share)[drafted]
+
+
+def _verify_costs(work: Workload, most_tokens: int, verify_share: float) -> tuple[float, ...]:
+    """`verify_cost` of every number of proposals from none."""
     expert, total = work.expert[-1], work.dense[-1] + work.expert[-1] + work.head_bytes
-    share = expert / total if total else 0.0
-    return 1 + share * (distinct_experts(work.expert_share, drafted + 1) - 1) + verify_share * drafted
+    return _costs_of_steps(expert / total if total else 0.0, work.expert_share, most_tokens, verify_share)
+
+
+@lru_cache(maxsize=1024)
+def _costs_of_steps(experts: float, expert_share: float, most_tokens: int, verify_share: float) -> tuple[float, ...]:
+    """The same for all who might propose to a model of which so much is ``experts``."""
+    return tuple(
+        [
+            1 + experts * (distinct_experts(expert_share, drafted + 1) - 1) + verify_share * drafted
+            for drafted in range(most_tokens + 1)
+        ]
+    )
 
 
 def verify_share(host: Host, placement: Placement) -> float:
@@ -71,9 +88,10 @@ def proposed(
 
     ``share`` is `verify_share`.
     """
+    steps = _verify_costs(work, max(tokens, acceptance.most_tokens), share)
 
     def speedup(chance: float, length: int) -> float:
-        return speculative_speedup(work, cost, chance, length, share)
+        return expected_tokens(chance, length) / (steps[length] + length * cost)
 
     lengths = range(1, acceptance.most_tokens + 1)
     length = tokens or max(lengths, key=lambda each: speedup(acceptance.likely, each))
