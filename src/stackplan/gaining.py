@@ -52,13 +52,13 @@ def varied(live: Live, gains: Floats, best: Floats, least: float) -> Iterator[Op
         tops = [gains[own, tier].argmax() for own, tier in zip(spans, tiers, strict=True)]
         options = live.starts[chosen] + np.array(tops, dtype=np.int64)
     order = np.argsort(-gains[options, tiers], kind="stable")
-    crowd = np.array(_counted(live.keys[options[order]])) // _OF_A_MODEL
+    crowd = np.array(counted(live.keys[options[order]])) // _OF_A_MODEL
     most = max(_FEW, min(_ADDED, int((crowd == 0).sum())))
     for at in order[np.argsort(crowd, kind="stable")][:most]:
         yield int(live.options[options[at]]), int(tiers[at])
 
 
-def _counted(keys: Integers) -> list[int]:
+def counted(keys: Integers) -> list[int]:
     """For each key how often it came before."""
     seen, found = Counter[int](), list[int]()
     for key in keys.tolist():

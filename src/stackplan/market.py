@@ -16,7 +16,7 @@ from stackplan.arrays import Floats, Integers, Truths
 from stackplan.bases import Base, BaseFinder
 from stackplan.catalog import Artifact
 from stackplan.dominated import Undominated
-from stackplan.gaining import Gaining, Live, Option, varied
+from stackplan.gaining import Gaining, Live, Option, counted, varied
 from stackplan.line_arrays import Points
 from stackplan.offered import Offered, Rows, Terms, amounts_at, joined, rows_of
 from stackplan.options import Column, column_of
@@ -267,9 +267,8 @@ def _tops(rows: Rows, tiers: Iterable[Offered], most: int) -> Iterator[tuple[int
     """The rows of each key that gain most in each tier, at most so many of them; of equals the first."""
     for tier in tiers:
         gains = tier.gains(rows)
-        order = np.lexsort((-gains, rows.key))
-        begun = np.flatnonzero(np.diff(rows.key[order], prepend=-1))
-        before = np.arange(len(order)) - np.repeat(begun, np.diff(begun, append=len(order)))
+        order = np.argsort(-gains, kind="stable")
+        before = np.array(counted(rows.key[order]), dtype=np.int64)
         for row in order[(before < most) & np.isfinite(gains[order])].tolist():
             yield row, tier
 

@@ -56,15 +56,12 @@ class Draft:
     artifact: Artifact
 
 
-class _Way(NamedTuple):
+class _Proposal(NamedTuple):
     """A way to propose tokens; reading a prompt takes ``share`` as long again, unless its speed was ``measured``."""
 
     ahead: Ahead
     share: float
     measured: SpeedEstimate | None = None
-
-
-_Alone = tuple[str, Placement, int]  # engine, place and context
 
 
 @dataclass(slots=True)
@@ -79,7 +76,6 @@ class Proposers:
     engines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     _speedups: dict[tuple[str, str, bool], float] = field(default_factory=dict)
     _speaking: dict[tuple[str, int, str], tuple[Draft, ...]] = field(default_factory=dict)  # by vocabulary and engine
-    _alone: dict[_Alone, dict[str, SpeedEstimate | None]] = field(default_factory=dict)  # drafts, by their files
 
     @classmethod
     def of(cls, host: Host, policy: Policy, assess: Assess, rating: Judges, catalog: Catalog) -> "Proposers":
@@ -131,7 +127,7 @@ class Proposers:
     def _wants(self, need: RoleNeed, speed: SpeedEstimate) -> bool:
         return need.role.speculation and speed.decode_tokens_per_second < self.rating.wish(need).speed_wish
 
-    def _measured(self, configuration: Configuration, way: _Way) -> _Way:
+    def _measured(self, configuration: Configuration, way: _Proposal) -> _Proposal:
         """The way with the speed that was measured of it, where one was."""
         ahead = way.ahead
         measured, plain = self.assess.speed(replace(configuration, ahead=ahead)), self.assess.speed(configuration)
@@ -139,9 +135,9 @@ class Proposers:
             return way
         gain = measured.decode_tokens_per_second / plain.decode_tokens_per_second
         known = replace(ahead.acceleration, speedup=gain, speedup_low=gain, speedup_high=gain, basis=Basis.MEASURED)
-        return _Way(replace(ahead, acceleration=known), way.share, measured)
+        return _Proposal(replace(ahead, acceleration=known), way.share, measured)
 
-    def _head(self, configuration: Configuration) -> Iterator[_Way]:
+    def _head(self, configuration: Configuration) -> Iterator[_Proposal]:
         shape, weights = configuration.model.architecture, configuration.artifact.weights
         if shape is None or weights is None or not weights.prediction_bytes:
             return
@@ -151,31 +147,22 @@ class Proposers:
         cost = prediction_cost(work, weights.prediction_bytes)
         acceleration = proposed(HEAD, work, cost, BY_HEAD, verify_share(self.host, configuration.placement))
         states = rollback_tokens(shape, acceleration.draft_tokens, by_head=True)
-        yield _Way(Ahead(acceleration, rollback_tokens=states), cost)
+        yield _Proposal(Ahead(acceleration, rollback_tokens=states), cost)
 
     def _by_drafts(
         self, configuration: Configuration, speed: SpeedEstimate, needs: Sequence[RoleNeed]
-    ) -> Iterator[_Way]:
+    ) -> Iterator[_Proposal]:
         shape = configuration.model.architecture
         if shape is None or not forgets_cheaply(shape, by_head=False):
             return
         forbidden = {name for need in needs for name in need.forbid}
         work, share = self.assess.work(configuration), verify_share(self.host, configuration.placement)
         for draft in self.drafts(configuration.model, configuration.engine):
-            alone = None if draft.model.id in forbidden else self._speed_alone(draft, configuration)
+            alone = None if draft.model.id in forbidden else self.assess.speed(_alone(draft, configuration))
             if alone is not None:
                 cost = speed.decode_tokens_per_second / alone.decode_tokens_per_second
                 gain = proposed(DRAFT, work, cost, BY_DRAFT, share)
-                yield _Way(Ahead(gain, draft.model, draft.artifact), _share(speed, alone))
-
-    def _speed_alone(self, draft: Draft, target: Configuration) -> SpeedEstimate | None:
-        """The draft's own speed where the target is, with the cache that the engine gives it."""
-        place = (target.engine, target.placement, target.context_tokens)
-        known, name = self._alone.setdefault(place, {}), draft.artifact.id
-        if name not in known:
-            own = Configuration(draft.model, draft.artifact, place[0], "chat", place[2], "f16", place[1])
-            known[name] = self.assess.speed(own)
-        return known[name]
+                yield _Proposal(Ahead(gain, draft.model, draft.artifact), _share(speed, alone))
 
     def drafts(self, target: Model, engine: str) -> tuple[Draft, ...]:
         """The drafts that speak the target's vocabulary, each in one file that ``engine`` reads."""
@@ -219,7 +206,7 @@ def _speaks(draft: Model, target: Model) -> bool:
     return not vocabulary_obstacle(ours, theirs)
 
 
-def _told(way: _Way, speed: SpeedEstimate) -> tuple[Ahead, SpeedEstimate]:
+def _told(way: _Proposal, speed: SpeedEstimate) -> tuple[Ahead, SpeedEstimate]:
     """A way with the names of its draft, and the speed that it makes of ``speed``."""
     ahead, acceleration = way.ahead, way.ahead.acceleration
     if ahead.draft_model is not None and ahead.draft is not None:
@@ -253,6 +240,12 @@ def _share(target: SpeedEstimate, draft: SpeedEstimate) -> float:
 def _is_cut(place: Placement) -> bool:
     """Whether part of the model stays in host memory: the card's memory then is better spent on the model itself."""
     return not place.is_cpu and place.is_cut
+
+
+def _alone(draft: Draft, target: Configuration) -> Configuration:
+    """The draft where the target is, with the cache that the engine gives it."""
+    place = target.placement
+    return Configuration(draft.model, draft.artifact, target.engine, "chat", target.context_tokens, "f16", place)
 
 
 def _bytes(configuration: Configuration, ahead: Ahead) -> int:

@@ -55,24 +55,14 @@ def verify_cost(work: Workload, drafted: int, verify_share: float = VERIFY_SHARE
 
     ``verify_share`` is what one more token adds to a step of a dense model.
     """
-    return _verify_costs(work, drafted, verify_share)[drafted]
-
-
-def _verify_costs(work: Workload, most_tokens: int, verify_share: float) -> tuple[float, ...]:
-    """`verify_cost` of every number of proposals from none."""
     expert, total = work.expert[-1], work.dense[-1] + work.expert[-1] + work.head_bytes
-    return _costs_of_steps(expert / total if total else 0.0, work.expert_share, most_tokens, verify_share)
+    return _step_cost(expert / total if total else 0.0, work.expert_share, drafted, verify_share)
 
 
-@lru_cache(maxsize=1024)
-def _costs_of_steps(experts: float, expert_share: float, most_tokens: int, verify_share: float) -> tuple[float, ...]:
-    """The same for all who might propose to a model of which so much is ``experts``."""
-    return tuple(
-        [
-            1 + experts * (distinct_experts(expert_share, drafted + 1) - 1) + verify_share * drafted
-            for drafted in range(most_tokens + 1)
-        ]
-    )
+@lru_cache(maxsize=4096)
+def _step_cost(experts: float, expert_share: float, drafted: int, verify_share: float) -> float:
+    """The same of a model of which so much is ``experts``: asked again for everybody who might propose to it."""
+    return 1 + experts * (distinct_experts(expert_share, drafted + 1) - 1) + verify_share * drafted
 
 
 def verify_share(host: Host, placement: Placement) -> float:
@@ -88,10 +78,9 @@ def proposed(
 
     ``share`` is `verify_share`.
     """
-    steps = _verify_costs(work, max(tokens, acceptance.most_tokens), share)
 
     def speedup(chance: float, length: int) -> float:
-        return expected_tokens(chance, length) / (steps[length] + length * cost)
+        return speculative_speedup(work, cost, chance, length, share)
 
     lengths = range(1, acceptance.most_tokens + 1)
     length = tokens or max(lengths, key=lambda each: speedup(acceptance.likely, each))
