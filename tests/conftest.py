@@ -12,6 +12,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long one example takes tells of the machine, and of the tests beside it, not of what is tested.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 ENGINE = Path(__file__).resolve().parents[1] / "scripts" / "engine.py"
 # Fixtures that start a program; whoever asks for one of them takes seconds, not milliseconds.
