@@ -73,8 +73,9 @@ class BaseFinder:
         found: list[Prospect] = []
         bounder = FileBounder(self.rating, self.assess.at_once, self.proposers)
         prospector = Prospector(self.host, self.policy, self.rating, bounder, self._rater.positions)
-        for one in served:
-            own, obstacles = prospector.prospects(one)
+        several = list(served)
+        for one, own in zip(several, prospector.prospects(several), strict=True):
+            obstacles = dict(prospector.obstacles(one))
             if all(prospect.placement.is_cut for prospect in own):
                 obstacles.setdefault("engine-backend", Unestimable("engine-backend", one.engine))
             for reason, told in obstacles.items():

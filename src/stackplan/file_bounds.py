@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from math import log2
 
 import numpy as np
@@ -18,19 +19,39 @@ from stackplan.utility import LEAST_FACTOR
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Files:
+    """Files of a model in some places: the quality that each keeps, by place and file its speed, by pool its bytes."""
+
+    model: Model
+    engine: str
+    kept: Floats
+    rates: Rates
+    held: Integers
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.kept)
+
+    def among(self, places: slice) -> "Files":
+        """In some of the places."""
+        return Files(self.model, self.engine, self.kept, self.rates.among(places), self.held[places])
+
+    def some(self, chosen: Sequence[int]) -> "Files":
+        """Some of the files."""
+        rates, held = self.rates.some(chosen), self.held[:, chosen]
+        return Files(self.model, self.engine, self.kept[chosen], rates, held)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class FileBounds:
-    """Points by place, need and file at most (-inf: none), and bytes by place, file and pool at least."""
+    """Points by place, need and file at most (-inf: none), and bytes by place, file and pool at least.
+
+    Files of several models stand one after the other, those of each from one of ``starts`` on.
+    """
 
     worth: Floats
     held: Integers
-
-    def among(self, places: slice) -> "FileBounds":
-        """Those in some of the places."""
-        return FileBounds(self.worth[places], self.held[places])
-
-    def of(self, files: Sequence[int]) -> "FileBounds":
-        """Those of some of the files."""
-        return FileBounds(self.worth[..., files], self.held[:, files])
+    starts: list[int]
 
 
 @dataclass(slots=True, repr=False)
@@ -42,35 +63,46 @@ class FileBounder:
     proposers: Proposers
     _wishes: dict[tuple[str, ...], "_Wishes"] = field(default_factory=dict)
 
-    def bounds(
+    def files(
         self,
         model: Model,
         engine: str,
-        needs: Sequence[RoleNeed],
-        files: Sequence[Artifact],
+        artifacts: Sequence[Artifact],
+        kept: Floats,
         placements: tuple[Placement, ...],
-    ) -> FileBounds:
-        """In each placement. Speeds count where text is written; their floors hold without what proposes tokens."""
-        if needs[0].role.mode == "chat":
-            rates = self.at_once.rates_at_most(model, files, placements)
-            speedups = self._speedups(model, engine, placements)
-        else:
-            rates, speedups = Rates.unknown(len(placements), len(files)), [1.0] * len(placements)
-        kept = np.array([self.rating.kept(model, file, "f16") for file in files])
-        begun, wishes = [self.rating.begun(need, model) for need in needs], self._wished(needs)
-        points = wishes.left(rates.doublings, speedups) * (np.array([[one or 0.0] for one in begun]) * kept)
-        barred = (rates.per_second[:, None, :] < wishes.floor) | np.array([[one is None] for one in begun])
-        worth = np.where(barred, -np.inf, points)
+        *,
+        chat: bool,
+    ) -> Files:
+        """Files with what the catalog alone tells of them in each place. Speeds count where text is written."""
+        sizes = len(placements), len(artifacts)
+        rates = self.at_once.rates_at_most(model, artifacts, placements) if chat else Rates.unknown(*sizes)
         if engine in SEPARABLE_ENGINES:
-            return FileBounds(worth, self.at_once.held_at_least(model, files, placements))
-        nothing = np.zeros((len(placements), len(files), len(self.at_once.host.pools)), dtype=np.int64)
-        return FileBounds(worth, nothing)
+            return Files(model, engine, kept, rates, self.at_once.held_at_least(model, artifacts, placements))
+        return Files(model, engine, kept, rates, np.zeros((*sizes, len(self.at_once.host.pools)), dtype=np.int64))
 
-    def _speedups(self, model: Model, engine: str, placements: Sequence[Placement]) -> list[float]:
-        """By placement; whether it is cut decides."""
-        kinds = {placement.is_cut: placement for placement in placements}
-        most = {cut: self.proposers.most_speedup(model, engine, placement) for cut, placement in kinds.items()}
-        return [most[placement.is_cut] for placement in placements]
+    def bounds(self, needs: Sequence[RoleNeed], placements: Sequence[Placement], files: Sequence[Files]) -> FileBounds:
+        """Of the files of several models in the same places. Floors of speed hold without what proposes tokens."""
+        counts, wishes = [len(each) for each in files], self._wished(needs)
+        begun = [[self.rating.begun(need, each.model) for each in files] for need in needs]
+        points = np.array([[one or 0.0 for one in row] for row in begun]).repeat(counts, axis=1)
+        barred = np.array([[one is None for one in row] for row in begun]).repeat(counts, axis=1)
+        kept = np.concatenate([each.kept for each in files])
+        rates = Rates.joined([each.rates for each in files])
+        left = wishes.left(rates.doublings, self._gained(needs, placements, files).repeat(counts, axis=1))
+        missed = (rates.per_second[:, None, :] < wishes.floor) | barred
+        worth = np.where(missed, -np.inf, left * (points * kept))
+        return FileBounds(worth, np.concatenate([each.held for each in files], axis=1), [0, *accumulate(counts)][:-1])
+
+    def _gained(self, needs: Sequence[RoleNeed], placements: Sequence[Placement], files: Sequence[Files]) -> Floats:
+        """Doublings of speed by what proposes tokens, by place and model; whether a place is cut decides."""
+        if needs[0].role.mode != "chat":
+            return np.zeros((len(placements), len(files)))
+        kinds = {place.is_cut: place for place in placements}
+        most = {
+            cut: [log2(self.proposers.most_speedup(each.model, each.engine, place)) for each in files]
+            for cut, place in kinds.items()
+        }
+        return np.array([most[place.is_cut] for place in placements])
 
     def _wished(self, needs: Sequence[RoleNeed]) -> "_Wishes":
         key = tuple([need.id for need in needs])
@@ -105,14 +137,14 @@ class _Wishes:
             rows(one.speed_cost for one in wishes),
         )
 
-    def left(self, doublings: Floats, speedups: Sequence[float]) -> Floats:
+    def left(self, doublings: Floats, gained: Floats) -> Floats:
         """What speed leaves of each need's points, by placement, need and file, of what proposes tokens too.
 
-        ``doublings`` are logarithms of rates by placement and file, ``speedups`` by placement.
+        ``doublings`` are logarithms of rates by placement and file, ``gained`` those of the most that proposals add.
         """
         short = self.doublings - doublings[:, None, :]
-        if any(one > 1.0 for one in speedups):
-            short = short - self.speculates * np.array([log2(one) for one in speedups]).reshape(-1, 1, 1)
+        if gained.any():
+            short -= self.speculates * gained[:, None, :]
         short = np.minimum(np.maximum(short * self.per_doubling, 0.0), 1.0)
         left: Floats = np.maximum(1.0 - self.cost * short, LEAST_FACTOR)
         return left

@@ -4,10 +4,12 @@ Working out what takes how much and how fast it is costs far more than telling t
 told from the catalog alone; only what could be part of a better choice is opened (`bases`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from math import inf
+
+import numpy as np
 
 from stackplan.architecture import Architecture
 from stackplan.arrays import Floats, Integers
@@ -16,13 +18,15 @@ from stackplan.dominated import EXPERT_SPACING, LAYER_SPACING, best_files, space
 from stackplan.estimate.engines import place_obstacle
 from stackplan.estimate.kv_cache import cache_obstacle
 from stackplan.estimate.speed_traffic import KV_ELEMENT_BYTES
-from stackplan.file_bounds import FileBounder, FileBounds
+from stackplan.file_bounds import FileBounder, Files
 from stackplan.hardware import Host
 from stackplan.needs import RoleNeed
 from stackplan.placements import partial_placements, runs_at, whole_placements
 from stackplan.rating import Rating
 from stackplan.serving import Placement, Serving, Unestimable
 from stackplan.stack import Policy
+
+_AT_ONCE = 64  # models bounded together: more take memory and save no time
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,18 @@ class _Places:
     obstacles: dict[str, Unestimable]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Run:
+    """Files of what is served, to be bounded in places; its prospects go to ``found``."""
+
+    served: Served
+    placements: tuple[Placement, ...]
+    artifacts: tuple[Artifact, ...]
+    files: Files
+    kv_types: tuple[str, ...]
+    found: list[Prospect] = field(default_factory=list)
+
+
 @dataclass(frozen=True, slots=True)
 class Prospector:
     """Tells where models could run on a host, and what they could be worth there at best."""
@@ -87,54 +103,71 @@ class Prospector:
     _thrifty: dict[int, tuple[str, ...]] = field(default_factory=dict)
     _places: dict[tuple[str, int, bool], "_Places"] = field(default_factory=dict)
     _mixtures: dict[int, bool] = field(default_factory=dict)
-    _files: dict[tuple[object, ...], tuple[Artifact, ...]] = field(default_factory=dict)
+    _files: dict[tuple[object, ...], tuple[tuple[Artifact, ...], Floats]] = field(default_factory=dict)
+    _whole: dict[tuple[Placement, ...], tuple[Placement, ...]] = field(default_factory=dict)
 
-    def prospects(self, served: Served) -> tuple[list[Prospect], dict[str, Unestimable]]:
-        """Every place where the model could run, by preference; and why it could not elsewhere.
+    def prospects(self, several: Sequence[Served]) -> list[list[Prospect]]:
+        """Of each of several every place where it could run, by preference.
 
         Every way is offered on every machine that it fits, so that more memory never takes one away; what another
         file of the model does as well in the same place with no more bytes is left out.
         """
+        runs = [list(self._runs(served)) for served in several]
+        alike: dict[tuple[object, ...], list[_Run]] = {}
+        for run in (run for own in runs for run in own):
+            key = (id(run.placements), *[need.id for need in run.served.needs])
+            alike.setdefault(key, []).append(run)
+        for group in alike.values():
+            for first in range(0, len(group), _AT_ONCE):
+                self._bound(group[first : first + _AT_ONCE])
+        return [[prospect for run in own for prospect in run.found] for own in runs]
+
+    def obstacles(self, served: Served) -> Mapping[str, Unestimable]:
+        """Why it could not run elsewhere, by reason."""
+        return self._places_of(served).obstacles
+
+    def _runs(self, served: Served) -> Iterator[_Run]:
         places = self._places_of(served)
         if not places.every:
-            return [], dict(places.obstacles)
+            return
         pinned = frozenset(need.quantisation for need in served.needs if need.quantisation)
-        files = self._best_files(served, pinned)
-        bounds = self.bounder.bounds(served.model, served.engine, served.needs, files, places.every)
-        split = len(places.whole)
-        found = self._prospects(served, places.whole, files, self.policy.kv_types, bounds.among(slice(split)))
+        artifacts, kept = self._best_files(served, pinned)
+        own, chat, split = (served.model, served.engine), served.mode == "chat", len(places.whole)
+        files = self.bounder.files(*own, artifacts, kept, places.every, chat=chat)
+        if places.whole:
+            yield _Run(served, places.whole, artifacts, files.among(slice(split)), self.policy.kv_types)
         if places.partial:
             spacing = EXPERT_SPACING if any(place.cpu_expert_layers for place in places.partial) else LAYER_SPACING
-            names = {file.id for file in spaced(files, pinned, spacing)}
-            chosen = [number for number, file in enumerate(files) if file.id in names]
-            few, thrifty = tuple([files[number] for number in chosen]), self._thriftiest(served.model.architecture)
-            found += self._prospects(served, places.partial, few, thrifty, bounds.among(slice(split, None)).of(chosen))
-        return found, dict(places.obstacles)
+            names = {file.id for file in spaced(artifacts, pinned, spacing)}
+            chosen = [number for number, file in enumerate(artifacts) if file.id in names]
+            few, thrifty = tuple([artifacts[number] for number in chosen]), self._thriftiest(served.model.architecture)
+            yield _Run(served, places.partial, few, files.among(slice(split, None)).some(chosen), thrifty)
 
-    def _best_files(self, served: Served, pinned: frozenset[str]) -> tuple[Artifact, ...]:
-        """The same with eyes and without."""
+    def _best_files(self, served: Served, pinned: frozenset[str]) -> tuple[tuple[Artifact, ...], Floats]:
+        """Files worth a look, and what they keep of the quality: the same with eyes and without."""
         key = (pinned, *map(id, served.artifacts))  # the catalog keeps them alive
         if key not in self._files:
             kept = partial(self.rating.kept, served.model, kv_type="f16")
-            self._files[key] = best_files(served.artifacts, pinned, kept)
+            files = best_files(served.artifacts, pinned, kept)
+            self._files[key] = files, np.array([kept(file) for file in files])
         return self._files[key]
 
-    def _prospects(
-        self,
-        served: Served,
-        places: Sequence[Placement],
-        files: tuple[Artifact, ...],
-        kv_types: tuple[str, ...],
-        bounds: FileBounds,
-    ) -> list[Prospect]:
-        own, numbers = (served, files, kv_types), [self.positions[need.id] for need in served.needs]
-        most, least = bounds.worth.max(axis=2), bounds.held.min(axis=1)
-        sizes, points = bounds.held.sum(axis=2).min(axis=1).tolist(), most.tolist()
-        found: list[Prospect] = []
-        for at, place in enumerate(places):
-            best = tuple([(need, one) for need, one in zip(numbers, points[at], strict=True) if one > -inf])
-            found.append(Prospect(*own, place, bounds.worth[at], bounds.held[at], most[at], least[at], sizes[at], best))
-        return found
+    def _bound(self, runs: Sequence[_Run]) -> None:
+        """Tell the prospects of runs in the same places for the same needs."""
+        needs, placements = runs[0].served.needs, runs[0].placements
+        bounds = self.bounder.bounds(needs, placements, [run.files for run in runs])
+        most: Floats = np.maximum.reduceat(bounds.worth, bounds.starts, axis=2).swapaxes(1, 2)
+        least: Integers = np.minimum.reduceat(bounds.held, bounds.starts, axis=1)
+        sizes = np.minimum.reduceat(bounds.held.sum(axis=2), bounds.starts, axis=1).tolist()
+        points, numbers = most.tolist(), [self.positions[need.id] for need in needs]
+        for number, (run, start) in enumerate(zip(runs, bounds.starts, strict=True)):
+            own, end = (run.served, run.artifacts, run.kv_types), start + len(run.artifacts)
+            worth, held = bounds.worth[:, :, start:end], bounds.held[:, start:end]
+            for at, place in enumerate(placements):
+                best = zip(numbers, points[at][number], strict=True)
+                may = tuple([(need, one) for need, one in best if one > -inf])
+                told = most[at, number], least[at, number], sizes[at][number]
+                run.found.append(Prospect(*own, place, worth[at], held[at], *told, may))
 
     def _places_of(self, served: Served) -> "_Places":
         """The same for every model of an engine with so many blocks, of experts or not."""
@@ -147,6 +180,7 @@ class Prospector:
             cut = partial_placements(self.host, shape, self.policy) if shape else ()
             cut = self._reached(served, cut, obstacles)
             whole = self._reached(served, whole_placements(self.host, self.policy), obstacles)
+            whole = self._whole.setdefault(whole, whole)
             self._places[key] = _Places(whole, cut, (*whole, *cut), obstacles)
         return self._places[key]
 

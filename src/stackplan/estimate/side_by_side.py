@@ -45,6 +45,20 @@ class Rates:
         rates = np.full((placements, files), np.inf)
         return cls(rates, rates)
 
+    @classmethod
+    def joined(cls, several: "Sequence[Rates]") -> "Rates":
+        """Of the files of all of them, in the same places."""
+        rates, doublings = ([each.per_second for each in several], [each.doublings for each in several])
+        return cls(np.concatenate(rates, axis=1), np.concatenate(doublings, axis=1))
+
+    def among(self, places: slice) -> "Rates":
+        """In some of the places."""
+        return Rates(self.per_second[places], self.doublings[places])
+
+    def some(self, files: Sequence[int]) -> "Rates":
+        """Of some of the files."""
+        return Rates(self.per_second[:, files], self.doublings[:, files])
+
 
 @dataclass(slots=True, repr=False)
 class SideBySide:
