@@ -81,20 +81,20 @@ def _staged(way: Way) -> int:
 
 def best_files(
     files: Iterable[Artifact], pinned: Collection[str], kept: Callable[[Artifact], float]
-) -> tuple[Artifact, ...]:
+) -> list[tuple[Artifact, float]]:
     """Files, ascending, that are not both larger and more lossy than another; of a ``pinned`` quantisation all.
 
     At most one instance of a model runs, so the better file can always take the place of the worse. ``kept`` is the
-    share of quality that a file keeps.
+    share of quality that a file keeps; it is told of each.
     """
-    found: list[Artifact] = []
+    found: list[tuple[Artifact, float]] = []
     most = -1.0
     for file in sorted(files, key=lambda file: (file.file_bytes, file.id)):
         quality = kept(file)
         if quality > most or file.quantisation in pinned:
-            found.append(file)
+            found.append((file, quality))
             most = max(most, quality)
-    return tuple(found)
+    return found
 
 
 def spaced(files: Sequence[Artifact], pinned: Collection[str], spacing: float) -> tuple[Artifact, ...]:

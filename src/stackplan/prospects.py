@@ -103,7 +103,7 @@ class Prospector:
     _thrifty: dict[int, tuple[str, ...]] = field(default_factory=dict)
     _places: dict[tuple[str, int, bool], "_Places"] = field(default_factory=dict)
     _mixtures: dict[int, bool] = field(default_factory=dict)
-    _files: dict[tuple[object, ...], tuple[tuple[Artifact, ...], Floats]] = field(default_factory=dict)
+    _known: dict[tuple[object, ...], tuple[tuple[Artifact, ...], Files]] = field(default_factory=dict)
     _whole: dict[tuple[Placement, ...], tuple[Placement, ...]] = field(default_factory=dict)
 
     def prospects(self, several: Sequence[Served]) -> list[list[Prospect]]:
@@ -131,9 +131,8 @@ class Prospector:
         if not places.every:
             return
         pinned = frozenset(need.quantisation for need in served.needs if need.quantisation)
-        artifacts, kept = self._best_files(served, pinned)
-        own, chat, split = (served.model, served.engine), served.mode == "chat", len(places.whole)
-        files = self.bounder.files(*own, artifacts, kept, places.every, chat=chat)
+        artifacts, files = self._files(served, pinned, places)
+        split = len(places.whole)
         if places.whole:
             yield _Run(served, places.whole, artifacts, files.among(slice(split)), self.policy.kv_types)
         if places.partial:
@@ -143,14 +142,15 @@ class Prospector:
             few, thrifty = tuple([artifacts[number] for number in chosen]), self._thriftiest(served.model.architecture)
             yield _Run(served, places.partial, few, files.among(slice(split, None)).some(chosen), thrifty)
 
-    def _best_files(self, served: Served, pinned: frozenset[str]) -> tuple[tuple[Artifact, ...], Floats]:
-        """Files worth a look, and what they keep of the quality: the same with eyes and without."""
-        key = (pinned, *map(id, served.artifacts))  # the catalog keeps them alive
-        if key not in self._files:
-            kept = partial(self.rating.kept, served.model, kv_type="f16")
-            files = best_files(served.artifacts, pinned, kept)
-            self._files[key] = files, np.array([kept(file) for file in files])
-        return self._files[key]
+    def _files(self, served: Served, pinned: frozenset[str], places: _Places) -> tuple[tuple[Artifact, ...], Files]:
+        """Files worth a look with what is known of them in all places: the same with eyes and without."""
+        key = (pinned, served.engine, id(places), *map(id, served.artifacts))  # the catalog keeps them alive
+        if key not in self._known:
+            best = best_files(served.artifacts, pinned, partial(self.rating.kept, served.model, kv_type="f16"))
+            artifacts, kept = tuple([file for file, _ in best]), np.array([kept for _, kept in best])
+            own, chat = (served.model, served.engine, artifacts, kept), served.mode == "chat"
+            self._known[key] = artifacts, self.bounder.files(*own, places.every, chat=chat)
+        return self._known[key]
 
     def _bound(self, runs: Sequence[_Run]) -> None:
         """Tell the prospects of runs in the same places for the same needs."""

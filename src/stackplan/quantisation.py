@@ -40,8 +40,9 @@ def weight_loss(
         divergence = unknown if bits_per_parameter is None else exp(tables.envelope.at(bits_per_parameter))
     elif bits_per_parameter is not None and divergence > 0:
         promised = tables.bits[quantisation]
-        gain = tables.envelope.at(max(bits_per_parameter, promised)) - tables.envelope.at(promised)
-        divergence *= exp(EXTRA_BITS_CREDIT * gain)
+        if bits_per_parameter > promised:
+            gain = tables.envelope.at(bits_per_parameter) - tables.envelope.at(promised)
+            divergence *= exp(EXTRA_BITS_CREDIT * gain)
     return _loss(tables, divergence, parameters)
 
 
