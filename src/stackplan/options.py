@@ -7,6 +7,7 @@ mean.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from stackplan.bases import Base, BaseFinder
 from stackplan.catalog import Artifact, Catalog, Engine, Model
@@ -100,10 +101,9 @@ class _Engines:
 
 
 def _served(model: Model, needs: list[RoleNeed], engines: "_Engines", refusals: list[Refusal]) -> Iterator[Served]:
-    files: dict[tuple[str, str, bool], dict[str, Artifact]] = {}
+    files: dict[tuple[str, str, bool], dict[int, list[Artifact]]] = {}
     takers: dict[tuple[str, str, bool], dict[str, RoleNeed]] = {}
-    for alike in _alike(_without_twins(model.artifacts), needs):
-        names = {artifact.id: artifact for artifact in alike}
+    for number, alike in enumerate(_alike(_without_twins(model.artifacts), needs)):
         for need in needs:
             engine = engines.of(need, alike[0])
             if artifact_obstacle(need, alike[0]):
@@ -114,11 +114,11 @@ def _served(model: Model, needs: list[RoleNeed], engines: "_Engines", refusals: 
                 for vision in (False, True) if IMAGE not in need.role.inputs else (True,):
                     group = (engine.id, need.role.mode, vision)
                     takers.setdefault(group, {})[need.id] = need
-                    files.setdefault(group, {}).update(names)
-    for (engine_id, mode, vision), artifacts in files.items():
+                    files.setdefault(group, {})[number] = alike
+    for (engine_id, mode, vision), several in files.items():
         group_needs = tuple(takers[(engine_id, mode, vision)].values())
         if not vision or any(IMAGE in need.role.inputs for need in group_needs):
-            engine, own = engines.catalog.engine(engine_id), tuple(artifacts.values())
+            engine, own = engines.catalog.engine(engine_id), tuple(chain.from_iterable(several.values()))
             spreads = engine.spreads_over_devices
             yield Served(model, engine_id, mode, vision, own, group_needs, engine.backends, spreads)
 

@@ -20,14 +20,20 @@ def effective_parameters(model: Model) -> float:
     return sqrt(model.parameters * (model.active_parameters or model.parameters))
 
 
+def size_factor(tables: QuantisationTables, parameters: float) -> float:
+    """By how much more than the table says a model of ``parameters`` suffers."""
+    factor: float = (tables.reference_parameters / max(parameters, 1.0)) ** tables.size_exponent
+    return min(tables.most_factor, max(tables.least_factor, factor))
+
+
 def weight_loss(
     tables: QuantisationTables,
     quantisation: str,
-    parameters: float,
+    factor: float,
     bits_per_parameter: float | None = None,
     family: str = "",
 ) -> float:
-    """Share of its points that a model of ``parameters`` loses to ``quantisation``, within 0..1.
+    """Share of its points that a model with that `size_factor` loses to ``quantisation``, within 0..1.
 
     ``bits_per_parameter`` are those of the real file. A ``family`` trained in a quantised type loses nothing. A type
     that the table does not know is judged by its bits alone; without those it counts as the worst known one.
@@ -43,18 +49,12 @@ def weight_loss(
         if bits_per_parameter > promised:
             gain = tables.envelope.at(bits_per_parameter) - tables.envelope.at(promised)
             divergence *= exp(EXTRA_BITS_CREDIT * gain)
-    return _loss(tables, divergence, parameters)
+    return 1.0 - exp(-tables.loss_per_divergence * divergence * factor)
 
 
-def cache_loss(tables: QuantisationTables, kv_type: str, parameters: float) -> float:
-    """Share of its points that a model of ``parameters`` loses to a KV cache of ``kv_type``, within 0..1.
+def cache_loss(tables: QuantisationTables, kv_type: str, factor: float) -> float:
+    """Share of its points that a model with that `size_factor` loses to a KV cache of ``kv_type``, within 0..1.
 
     Raises KeyError for a type that llama.cpp has no cache of.
     """
-    return _loss(tables, tables.kv_divergence[kv_type], parameters)
-
-
-def _loss(tables: QuantisationTables, divergence: float, parameters: float) -> float:
-    factor = (tables.reference_parameters / max(parameters, 1.0)) ** tables.size_exponent
-    factor = min(tables.most_factor, max(tables.least_factor, factor))
-    return 1.0 - exp(-tables.loss_per_divergence * divergence * factor)
+    return 1.0 - exp(-tables.loss_per_divergence * tables.kv_divergence[kv_type] * factor)

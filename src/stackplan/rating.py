@@ -14,7 +14,7 @@ from stackplan.plan import Utility
 from stackplan.problem import Tier
 from stackplan.quality import QualityScore, quality_of
 from stackplan.quality_tables import QualityTables, QuantisationTables
-from stackplan.quantisation import cache_loss, effective_parameters, weight_loss
+from stackplan.quantisation import cache_loss, effective_parameters, size_factor, weight_loss
 from stackplan.serving import SpeedEstimate
 from stackplan.stack import Policy
 from stackplan.utility import SAME_LINEAGE_POINTS, Wish, factors, speed_factor, start, wish_of
@@ -31,7 +31,8 @@ class Rating:
     _wishes: dict[str, Wish] = field(default_factory=dict)
     _scores: dict[tuple[str, str], QualityScore] = field(default_factory=dict)
     _starts: dict[tuple[str, str], float | None] = field(default_factory=dict)
-    _losses: dict[tuple[str, str], float] = field(default_factory=dict)
+    _factors: dict[str, float] = field(default_factory=dict)
+    _losses: dict[str, float] = field(default_factory=dict)
     _kept: dict[tuple[str, str], float] = field(default_factory=dict)
     _contexts: dict[tuple[str, int], float] = field(default_factory=dict)
     _tiers: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -134,19 +135,17 @@ class Rating:
         return explained(self.wish(need), offered)
 
     def _weight_loss(self, model: Model, artifact: Artifact) -> float:
-        key = (model.id, artifact.id)
-        if key not in self._losses:
-            self._losses[key] = weight_loss(
-                self.quantisation,
-                artifact.quantisation,
-                effective_parameters(model),
-                8 * artifact.file_bytes / model.parameters if model.parameters else None,
-                model.family,
-            )
-        return self._losses[key]
+        found = self._losses.get(artifact.id)
+        if found is None:
+            factor, bits = self._factor(model), 8 * artifact.file_bytes / model.parameters if model.parameters else None
+            found = weight_loss(self.quantisation, artifact.quantisation, factor, bits, model.family)
+            self._losses[artifact.id] = found
+        return found
 
     def _cache_loss(self, model: Model, kv_type: str) -> float:
-        key = (model.id, kv_type)
-        if key not in self._losses:
-            self._losses[key] = cache_loss(self.quantisation, kv_type, effective_parameters(model))
-        return self._losses[key]
+        return cache_loss(self.quantisation, kv_type, self._factor(model))
+
+    def _factor(self, model: Model) -> float:
+        if model.id not in self._factors:
+            self._factors[model.id] = size_factor(self.quantisation, effective_parameters(model))
+        return self._factors[model.id]

@@ -11,7 +11,7 @@ from stackplan.bundled import bundled_folder
 from stackplan.catalog_index import load_catalog
 from stackplan.judgement_yaml import load_quantisation
 from stackplan.quality_tables import QuantisationTables
-from stackplan.quantisation import cache_loss, effective_parameters, weight_loss
+from stackplan.quantisation import cache_loss, effective_parameters, size_factor, weight_loss
 from stackplan.serving import KV_TYPES
 
 EIGHT_BILLION = 8e9
@@ -24,7 +24,7 @@ def tables() -> QuantisationTables:
 
 
 def loss(quantisation: str, parameters: float = EIGHT_BILLION, bits: float | None = None, family: str = "") -> float:
-    return weight_loss(tables(), quantisation, parameters, bits, family)
+    return weight_loss(tables(), quantisation, size_factor(tables(), parameters), bits, family)
 
 
 def test_fewer_bits_cost_more() -> None:
@@ -80,11 +80,11 @@ def test_every_quantisation_of_the_catalog_is_known() -> None:
 
 @pytest.mark.parametrize("kv_type", KV_TYPES)
 def test_every_cache_type_has_a_cost(kv_type: str) -> None:
-    assert 0 <= cache_loss(tables(), kv_type, EIGHT_BILLION) < loss("Q4_K_M")
+    assert 0 <= cache_loss(tables(), kv_type, size_factor(tables(), EIGHT_BILLION)) < loss("Q4_K_M")
 
 
 def test_a_cheaper_cache_is_not_free() -> None:
-    f16, q8, q4 = (cache_loss(tables(), kv_type, 27e9) for kv_type in ("f16", "q8_0", "q4_0"))
+    f16, q8, q4 = (cache_loss(tables(), kv_type, size_factor(tables(), 27e9)) for kv_type in ("f16", "q8_0", "q4_0"))
     assert f16 == 0 < q8 < q4
 
 
