@@ -76,6 +76,9 @@ class Proposers:
     engines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     _speedups: dict[tuple[str, str, bool], float] = field(default_factory=dict)
     _speaking: dict[tuple[str, int, str], tuple[Draft, ...]] = field(default_factory=dict)  # by vocabulary and engine
+    _speeds: dict[tuple[str, str, int, Placement], tuple[tuple[Draft, SpeedEstimate], ...]] = field(
+        default_factory=dict
+    )
 
     @classmethod
     def of(cls, host: Host, policy: Policy, assess: Assess, rating: Judges, catalog: Catalog) -> "Proposers":
@@ -100,8 +103,7 @@ class Proposers:
         ]
         if self.assess.at_once.may_be_measured:
             found = [self._measured(configuration, way) for way in found]
-        gaining = [way for way in found if way.ahead.acceleration.speedup_low > LEAST_SPEEDUP]
-        if gaining:
+        if gaining := list(filter(_gains, found)):
             fastest = min(gaining, key=lambda way: (-way.ahead.acceleration.speedup, _bytes(configuration, way.ahead)))
             lightest = min(gaining, key=lambda way: (_bytes(configuration, way.ahead), way.ahead.name))
             yield _told(fastest, speed)
@@ -152,17 +154,42 @@ class Proposers:
     def _by_drafts(
         self, configuration: Configuration, speed: SpeedEstimate, needs: Sequence[RoleNeed]
     ) -> Iterator[_Proposal]:
+        """The first that gains of the cheapest to ask, who gain most, and of the lightest; all where some are measured.
+
+        What a draft gains falls with what it costs, so that nobody needs to work out all of them.
+        """
         shape = configuration.model.architecture
         if shape is None or not forgets_cheaply(shape, by_head=False):
             return
         forbidden = {name for need in needs for name in need.forbid}
         work, share = self.assess.work(configuration), verify_share(self.host, configuration.placement)
-        for draft in self.drafts(configuration.model, configuration.engine):
-            alone = None if draft.model.id in forbidden else self.assess.speed(_alone(draft, configuration))
-            if alone is not None:
-                cost = speed.decode_tokens_per_second / alone.decode_tokens_per_second
-                gain = proposed(DRAFT, work, cost, BY_DRAFT, share)
-                yield _Proposal(Ahead(gain, draft.model, draft.artifact), _share(speed, alone))
+        asked = [one for one in self._alone(configuration) if one[0].model.id not in forbidden]
+
+        def proposal(one: tuple[Draft, SpeedEstimate]) -> _Proposal:
+            draft, alone = one
+            gain = proposed(DRAFT, work, _cost(speed, alone), BY_DRAFT, share)
+            return _Proposal(Ahead(gain, draft.model, draft.artifact), _share(speed, alone))
+
+        if self.assess.at_once.may_be_measured:
+            yield from map(proposal, asked)
+            return
+        by_cost = sorted(asked, key=lambda one: (_cost(speed, one[1]), one[0].artifact.file_bytes))
+        if (fastest := next(filter(_gains, map(proposal, by_cost)), None)) is not None:
+            yield fastest
+            by_bytes = sorted(asked, key=lambda one: (one[0].artifact.file_bytes, one[0].artifact.id))
+            lightest = next(filter(_gains, map(proposal, by_bytes)))
+            if lightest.ahead.draft is not fastest.ahead.draft:
+                yield lightest
+
+    def _alone(self, configuration: Configuration) -> tuple[tuple[Draft, SpeedEstimate], ...]:
+        """The drafts of a model with their own speeds where it is: the same for each of its files."""
+        own = (configuration.engine, configuration.context_tokens, configuration.placement)
+        key = (configuration.model.id, *own)
+        if key not in self._speeds:
+            drafts = self.drafts(configuration.model, configuration.engine)
+            told = [(draft, self.assess.speed(_beside(draft, configuration))) for draft in drafts]
+            self._speeds[key] = tuple([(draft, speed) for draft, speed in told if speed is not None])
+        return self._speeds[key]
 
     def drafts(self, target: Model, engine: str) -> tuple[Draft, ...]:
         """The drafts that speak the target's vocabulary, each in one file that ``engine`` reads."""
@@ -206,6 +233,10 @@ def _speaks(draft: Model, target: Model) -> bool:
     return not vocabulary_obstacle(ours, theirs)
 
 
+def _gains(way: _Proposal) -> bool:
+    return way.ahead.acceleration.speedup_low > LEAST_SPEEDUP
+
+
 def _told(way: _Proposal, speed: SpeedEstimate) -> tuple[Ahead, SpeedEstimate]:
     """A way with the names of its draft, and the speed that it makes of ``speed``."""
     ahead, acceleration = way.ahead, way.ahead.acceleration
@@ -231,9 +262,14 @@ def sped_up(speed: SpeedEstimate, acceleration: Acceleration, share: float) -> S
     )
 
 
+def _cost(target: SpeedEstimate, draft: SpeedEstimate) -> float:
+    """Of a proposal, in tokens of the target."""
+    return target.decode_tokens_per_second / draft.decode_tokens_per_second
+
+
 def _share(target: SpeedEstimate, draft: SpeedEstimate) -> float:
     if not target.prompt_tokens_per_second or not draft.prompt_tokens_per_second:
-        return target.decode_tokens_per_second / draft.decode_tokens_per_second
+        return _cost(target, draft)
     return target.prompt_tokens_per_second / draft.prompt_tokens_per_second
 
 
@@ -242,7 +278,7 @@ def _is_cut(place: Placement) -> bool:
     return not place.is_cpu and place.is_cut
 
 
-def _alone(draft: Draft, target: Configuration) -> Configuration:
+def _beside(draft: Draft, target: Configuration) -> Configuration:
     """The draft where the target is, with the cache that the engine gives it."""
     place = target.placement
     return Configuration(draft.model, draft.artifact, target.engine, "chat", target.context_tokens, "f16", place)

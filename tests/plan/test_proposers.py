@@ -7,10 +7,13 @@ from tests.plan.adding_up import asked, breaches
 from tests.plan.worlds import as_json, bundled, planned, raw, with_models, with_policy
 
 from stackplan.catalog import Model
+from stackplan.configuration import Configuration
 from stackplan.diff import difference
+from stackplan.estimate.speculation import can_predict
+from stackplan.estimate.speed_draft import BY_DRAFT, proposed, verify_share
 from stackplan.pipeline import World, space_of
 from stackplan.plan import Instance, Plan, plan_from_json, plan_to_json
-from stackplan.proposers import drafts_for
+from stackplan.proposers import LEAST_SPEEDUP, Proposers, drafts_for
 from stackplan.stack import RoleRequest
 from stackplan.vocabulary import Vocabulary, vocabulary_obstacle
 
@@ -186,3 +189,38 @@ def test_a_draft_is_read_by_the_engine_of_its_target_whichever_engine_was_asked_
         for draft in proposers.drafts(target, engine):
             assert engine in draft.artifact.engines
     assert proposers.drafts(target, "llama.cpp")
+
+
+def gains_of_all_drafts(proposers: Proposers, target: Configuration) -> dict[str, tuple[float, int]]:
+    """Speed-up and bytes of every draft that gains even where little is accepted."""
+    plain, found = proposers.assess.speed(target), dict[str, tuple[float, int]]()
+    share = verify_share(proposers.host, target.placement)
+    for draft in proposers.drafts(target.model, target.engine):
+        own = (draft.model, draft.artifact, target.engine, "chat", target.context_tokens, "f16", target.placement)
+        alone = proposers.assess.speed(Configuration(*own))
+        assert plain is not None
+        assert alone is not None
+        cost = plain.decode_tokens_per_second / alone.decode_tokens_per_second
+        gain = proposed("draft", proposers.assess.work(target), cost, BY_DRAFT, share)
+        if gain.speedup_low > LEAST_SPEEDUP:
+            found[draft.artifact.id] = (gain.speedup, draft.artifact.file_bytes)
+    return found
+
+
+def test_the_drafts_proposed_are_the_fastest_and_the_lightest_of_all_that_gain() -> None:
+    made = bundled("rtx-a6000-48gb", "coding")
+    stack = replace(made.request.stack, roles=(RoleRequest("worker", speed_wish=1000),))
+    space = space_of(replace(made, request=replace(made.request, stack=stack)))
+    proposers, compared, fewer = space.finder.proposers, 0, 0
+    for prospect in space.prospects:
+        served, place = prospect.served, prospect.placement
+        target = Configuration(served.model, prospect.files[0], served.engine, served.mode, 8192, "f16", place)
+        gains = gains_of_all_drafts(proposers, target) if not place.is_cut else {}
+        ways = [ahead.name for ahead, _ in proposers.ways(target, proposers.assess.speed(target), space.finder.needs)]
+        if ways and len(gains) > 1 and not can_predict(served.model.architecture):
+            fastest = min(gains, key=lambda name: (-gains[name][0], gains[name][1]))
+            lightest = min(gains, key=lambda name: (gains[name][1], name))
+            assert set(ways) == {fastest, lightest}
+            compared, fewer = compared + 1, fewer + (len(gains) > 2)
+    assert compared > 10
+    assert fewer
