@@ -33,7 +33,7 @@ RANKS = {
         bases catalog_build judgement_index profile verify
         bench catalog_index options
         deployed granted offered outlines
-        gaining shelves sketches
+        gaining narrowing shelves sketches
         market
         reach seeds variants
         choose saving
@@ -81,7 +81,7 @@ SHARED = {
     "views": {"bars", "colour", "host", "table"},
     "cli": {
         "__init__", "deployment", "described", "estimate_draft", "estimate_request", "estimate_source", "fetching",
-        "kept", "measuring", "plain_words", "planning", "present", "terminal", "world", "world_options",
+        "forked", "kept", "measuring", "plain_words", "planning", "present", "terminal", "world", "world_options",
     },
 }  # fmt: skip
 ENGINES = {"llama_cpp", "ollama", "text_embeddings", "vllm", "whisper"}
@@ -91,12 +91,13 @@ SPEAKERS = {"views", "cli"}
 SPEAKING = {"rich", "typer"}
 # From needs to a plan nothing reads files, clock or environment: the same world gives the same bytes.
 PURE = {
-    "afterwards", "alone", "architecture", "arrays", "assemble", "assess", "bases", "calibration", "catalog", "choose",
-    "configuration", "contexts", "counterfactual", "curves", "deployed", "diff", "dominated", "effort", "eligibility",
-    "estimate", "explain", "fallbacks", "file_bounds", "fixes", "gaining", "granted", "hardware", "line_arrays",
-    "market", "measurement", "merits", "needs", "offered", "options", "outlines", "pipeline", "placements", "plan",
-    "problem", "proposers", "prospects", "quality", "quantisation", "rating", "reach", "reasons", "remote", "runtime",
-    "saving", "seeds", "serving", "shelves", "sketches", "traded", "utility", "utility_terms", "ways", "whatif",
+    "afterwards", "alone", "architecture", "arrays", "assemble", "assess", "bases", "calibration", "catalog",
+    "choose", "configuration", "contexts", "counterfactual", "curves", "deployed", "diff", "dominated", "effort",
+    "eligibility", "estimate", "explain", "fallbacks", "file_bounds", "fixes", "gaining", "granted", "hardware",
+    "line_arrays", "market", "measurement", "merits", "narrowing", "needs", "offered", "options", "outlines",
+    "pipeline", "placements", "plan", "problem", "proposers", "prospects", "quality", "quantisation", "rating",
+    "reach", "reasons", "remote", "runtime", "saving", "seeds", "serving", "shelves", "sketches", "traded", "utility",
+    "utility_terms", "variants", "ways", "whatif",
 }  # fmt: skip
 ASKING_A_PROGRAM = {"estimate.oracle"}  # runs llama.cpp's own estimator beside ours; no plan comes through it
 OF_THE_WORLD = {"os", "time", "datetime", "random", "secrets", "socket", "subprocess", "tempfile", "shutil", "glob"}

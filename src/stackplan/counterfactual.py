@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from stackplan.bases import Base
+from stackplan.catalog import Artifact, Model
 from stackplan.diff import RoleChange, objective, role_changes
 from stackplan.needs import RoleNeed
 from stackplan.pipeline import Planned, Space, best_of
@@ -35,12 +36,17 @@ class Force:
     tier: str = ""
     unaided: bool = False
 
-    def allows(self, base: Base) -> bool:
-        """Whether a way of running serves the need as it is held."""
+    def allows(self, model: Model, file: Artifact | None = None, base: Base | None = None) -> bool:
+        """Whether a model, in this file, run so, serves the need as it is held."""
         return (
-            self.model in ("", base.served.model.id)
-            and self.artifact in ("", base.artifact.id)
-            and self.kv_type in ("", base.kv_type)
+            self.model in ("", model.id)
+            and (file is None or self.artifact in ("", file.id))
+            and (base is None or self._runs(base))
+        )
+
+    def _runs(self, base: Base) -> bool:
+        return (
+            self.kv_type in ("", base.kv_type)
             and base.contexts[-1] >= self.least_context_tokens
             and not (self.unaided and base.ahead)
         )
@@ -91,24 +97,16 @@ def forced(space: Space, force: Force) -> Space:
     needs = tuple(_held(need, force) if need.id == force.need else need for need in space.finder.needs)
     position = next(place for place, need in enumerate(needs) if need.id == force.need)
 
-    def keep(base: Base) -> Base | None:
-        known = space.keep(base)
-        return known and _kept(known, position, force)
+    def may(own: int, model: Model, file: Artifact | None = None, base: Base | None = None) -> bool:
+        return (own != position or force.allows(model, file, base)) and space.may(own, model, file, base)
 
-    return replace(space, finder=space.finder.holding(needs), keep=keep)
+    return replace(space, finder=space.finder.holding(needs), may=may)
 
 
 def _held(need: RoleNeed, force: Force) -> RoleNeed:
     """Only the need's own bounds move: its request, by which it is rated, stays."""
     held = replace(need, required=True, context_floor_tokens=max(need.context_floor_tokens, force.least_context_tokens))
     return replace(held, tier=force.tier, tier_pinned=True) if force.tier else held
-
-
-def _kept(base: Base, position: int, force: Force) -> Base | None:
-    if force.allows(base):
-        return base
-    others = tuple(merit for merit in base.merits if merit[0] != position)
-    return replace(base, merits=others) if others else None
 
 
 def blocks(problem: Problem, conflict: tuple[str, ...]) -> Iterator[Block]:

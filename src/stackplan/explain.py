@@ -113,11 +113,7 @@ def _of_model(need: RoleNeed, one: Alone) -> Rival:
 
 def _other_files(planned: Planned, need: RoleNeed, instance: Instance) -> Iterator[Rival]:
     """Of the chosen model, the next better and the next lighter file that could serve the need alone."""
-    files = [
-        one
-        for one in best_alone(planned.space, need, lambda base: f"{_model(base)} {base.artifact.id}")
-        if _model(one.base) == instance.model
-    ]
+    files = best_alone(planned.space, need, lambda base: base.artifact.id, model=instance.model)
     files.sort(key=lambda one: (one.base.artifact.file_bytes, one.base.artifact.id))
     place = next((n for n, one in enumerate(files) if one.base.artifact.id == instance.artifact), None)
     if place is None:

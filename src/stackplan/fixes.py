@@ -5,11 +5,9 @@ Bounded in number and time: what was not tried is not told. Every fix is written
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import islice
 from typing import Any
 
-from stackplan.bases import Base
 from stackplan.contexts import context_steps
 from stackplan.counterfactual import blocks
 from stackplan.hardware import Host
@@ -54,17 +52,16 @@ class _Trial:
         required = {place for place, need in enumerate(space.finder.needs) if need.required}
         if not required or required - {place for one in space.prospects for place, _ in one.best}:
             return None  # nothing is asked for, or no model suits a role: no need to ask the solver
-        return best_of(replace(space, keep=partial(_for, required)), seconds=_SECONDS_EACH).plan
+
+        def may(position: int, *_: object, **__: object) -> bool:
+            """Options stay as they are: choosing among them is quicker."""
+            return position in required
+
+        return best_of(replace(space, may=may), seconds=_SECONDS_EACH).plan
 
     def changed(self, need: RoleNeed, **changes: Any) -> World:
         """The world with one role asked for otherwise."""
         return replace(self.world, request=_with_role(self.world, need, changes))
-
-
-def _for(required: set[int], base: Base) -> Base | None:
-    """A base as far as it serves required roles: options stay as they are, choosing among them is quicker."""
-    merits = tuple(merit for merit in base.merits if merit[0] in required)
-    return replace(base, merits=merits) if merits else None
 
 
 def fixes(

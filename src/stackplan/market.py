@@ -7,17 +7,18 @@ outlines say what each need gets of a base at best. The options of an outline, o
 it could gain.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from stackplan.arrays import Floats, Integers, Truths
 from stackplan.bases import Base, BaseFinder
-from stackplan.catalog import Artifact
+from stackplan.catalog import Artifact, Model
 from stackplan.dominated import Undominated
 from stackplan.gaining import Gaining, Live, Option, counted, varied
 from stackplan.line_arrays import Points
+from stackplan.narrowing import May, anything, narrowed
 from stackplan.offered import Offered, Rows, Terms, amounts_at, joined, rows_of
 from stackplan.options import Column, column_of
 from stackplan.outlines import Outline
@@ -37,26 +38,13 @@ _CLOSE = 3  # outlines of a model that may have its best option
 
 FileOf = tuple[int, Artifact]  # with the number of its prospect
 
-Keep = Callable[[Base], Base | None]
-"""What a narrowed space makes of a base: None where it has no place in it."""
-
-
-def everything(base: Base) -> Base | None:
-    """Keeps what there is."""
-    return base
-
-
-def kept_bases(prospect: Prospect, finder: BaseFinder, keep: Keep) -> list[Base]:
-    """The bases of a prospect that a narrowed space has."""
-    return [kept for base in finder.bases(prospect) if (kept := keep(base)) is not None]
-
 
 @dataclass(slots=True, repr=False)
 class Market:
-    """All ways to run all models of a space. ``keep`` narrows what is opened."""
+    """All ways to run all models of a space, as far as they ``may`` serve anybody."""
 
     finder: BaseFinder
-    keep: Keep
+    may: May
     terms: Terms
     prospects: tuple[Prospect, ...]
     _outlooks: Shelf[Prospect]
@@ -74,13 +62,14 @@ class Market:
     _factors: dict[int, Floats] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, prospects: Iterable[Prospect], finder: BaseFinder, keep: Keep = everything) -> "Market":
+    def of(cls, prospects: Iterable[Prospect], finder: BaseFinder, may: May = anything) -> "Market":
         """The market of a space, before anything is opened."""
         own = tuple(finder.hopeful([one for one in prospects if one.best]))
         terms = terms_of(own, finder)
         outlooks, files, lots = Shelf[Prospect].of(terms), Shelf[FileOf].of(terms), Shelf[Lot].of(terms)
-        outlooks.add(own, outlooks_of(own, terms))
-        return cls(finder, keep, terms, own, outlooks, files, lots, rows_of([], terms), rows_of([], terms))
+        market = cls(finder, may, terms, own, outlooks, files, lots, rows_of([], terms), rows_of([], terms))
+        outlooks.add(own, market._barred(outlooks_of(own, terms), [(one.served.model, None) for one in own]))
+        return market
 
     @property
     def offered(self) -> int:
@@ -118,8 +107,9 @@ class Market:
     def _look(self, numbers: Integers) -> None:
         """Look into prospects: the files whose weights fit."""
         taken = self._outlooks.take(numbers)
-        rows = files_of([prospect for _, prospect in taken], self.terms)
         files = [(number, file) for number, prospect in taken for file in prospect.files]
+        told = [(self.prospects[number].served.model, file) for number, file in files]
+        rows = self._barred(files_of([prospect for _, prospect in taken], self.terms), told)
         fitting = np.flatnonzero(self.finder.fits(rows.fixed))
         begun = len(self._files.items)
         for number, _ in taken:
@@ -136,13 +126,14 @@ class Market:
             if lot is not None:
                 self._lots_of[number].append(begun + len(lots))
                 lots.append(lot)
-        self._lots.add(lots, rows_of([lot_sketch(lot, self.finder, self.terms) for lot in lots], self.terms))
+        rows = rows_of([lot_sketch(lot, self.finder, self.terms) for lot in lots], self.terms)
+        self._lots.add(lots, self._barred(rows, [(lot.served.model, lot.ways[0].artifact) for lot in lots]))
 
     def _open(self, numbers: Integers) -> None:
         """Open lots: their outlines."""
         begun, fresh = len(self._outlines), list[Outline]()
         for number, lot in self._lots.take(numbers):
-            kept = filter(None, map(self.keep, self.finder.bases_of(lot)))
+            kept = narrowed(self.finder.bases_of(lot), self.may)
             own = [Outline(base, begun + len(fresh) + place) for place, base in enumerate(kept)]
             self._outlines_of[number] = own
             fresh += own
@@ -150,6 +141,14 @@ class Market:
             self._outlines += fresh
             sketches = [sketch_of(one.base, self.finder, self.terms) for one in fresh]
             self._outlined = joined([self._outlined, rows_of(sketches, self.terms)])
+
+    def _barred(self, rows: Rows, told: Sequence[tuple[Model, Artifact | None]]) -> Rows:
+        """Rows worth nothing to needs that they may not serve."""
+        if self.may is anything or not told:
+            return rows
+        columns = [place for place, need in enumerate(self.finder.needs) if need.id in self.terms.places]
+        barred = np.array([[not self.may(column, *each) for column in columns] for each in told])
+        return replace(rows, values=np.where(barred, -np.inf, rows.values))
 
     def best(self, found: PriceList) -> Gaining:
         """The options not known that may gain most: the best of each outline and tier, not too many of a model."""

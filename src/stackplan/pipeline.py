@@ -21,8 +21,9 @@ from stackplan.estimate.speed_model import SpeedModel
 from stackplan.fallbacks import planned_fallbacks, remote_notes
 from stackplan.hardware import Host
 from stackplan.judgement_index import Judgement
-from stackplan.market import Keep, Market, everything, kept_bases
+from stackplan.market import Market
 from stackplan.measurement import Measurement
+from stackplan.narrowing import May, anything, narrowed
 from stackplan.needs import needs_of
 from stackplan.options import served_models
 from stackplan.plan import Plan
@@ -56,7 +57,7 @@ class World:
 class Space:
     """Every way to serve every need of a world, before anything is chosen.
 
-    ``prospects`` are opened as far as they matter. ``keep`` narrows the space: what it makes of each base.
+    ``prospects`` are opened as far as they matter. ``may`` narrows the space.
     """
 
     world: World
@@ -64,12 +65,12 @@ class Space:
     assessor: HostAssessor
     prospects: tuple[Prospect, ...]
     measured: Calibration | None = None
-    keep: Keep = everything
+    may: May = anything
 
     @property
     def market(self) -> Market:
         """The space as something to choose from, nothing of it opened."""
-        return Market.of(self.prospects, self.finder, self.keep)
+        return Market.of(self.prospects, self.finder, self.may)
 
     @property
     def bases(self) -> tuple[Base, ...]:
@@ -82,7 +83,7 @@ class Space:
 
     def bases_in(self, prospect: Prospect) -> list[Base]:
         """The bases of one prospect."""
-        return kept_bases(prospect, self.finder, self.keep)
+        return list(narrowed(self.finder.bases(prospect), self.may))
 
     def refusals(self, needs: Collection[str]) -> tuple[Refusal, ...]:
         """Every reason why something is not offered to one of ``needs``: all that might be is looked at for that."""

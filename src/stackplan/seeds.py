@@ -26,7 +26,8 @@ def first_columns(market: Market) -> dict[str, Column]:
 def _first(market: Market, position: int) -> Iterator[Option]:
     if not speaks(market.finder.needs[position]):
         return
-    wanted = ((dict(one.best).get(position), number, one) for number, one in enumerate(market.prospects))
+    open_to = ((number, one) for number, one in enumerate(market.prospects) if market.may(position, one.served.model))
+    wanted = ((dict(one.best).get(position), number, one) for number, one in open_to)
     offering = [(points, number, one) for points, number, one in wanted if points is not None]
     whole = [one for one in offering if not one[2].placement.is_cut]
     for rank in (_worth, _thrift, _lightness):

@@ -61,13 +61,15 @@ def explain(
 
 def _told(planned: Planned, need: "RoleNeed", count: int) -> "Iterator[tuple[Rival, Counterfactual]]":
     """Each rival with its counterfactual, announced on stderr since each takes as long as planning."""
+    from stackplan.cli.forked import each  # noqa: PLC0415
     from stackplan.counterfactual import counterfactual  # noqa: PLC0415
     from stackplan.explain import rivals  # noqa: PLC0415
 
     found = rivals(planned, need, count)
+    answers = each(lambda rival: counterfactual(planned, rival.force), found)
     for number, rival in enumerate(found, 1):
         print(f"choosing again {number}/{len(found)}: {rival.label}", file=sys.stderr)
-        yield rival, counterfactual(planned, rival.force)
+        yield rival, next(answers)
 
 
 def _need(planned: Planned, role: str) -> "RoleNeed":
