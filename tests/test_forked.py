@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from stackplan.cli.forked import each
+from stackplan.cli.forked import each, started
 
 FORKS = sys.platform.startswith("linux")
 
@@ -38,3 +38,21 @@ def test_a_copy_that_is_killed_leaves_its_work_to_this_process() -> None:
         return number
 
     assert list(each(work, range(5), cores=2)) == [0, 1, 2, 3, 4]
+
+
+def test_what_was_started_is_there_when_it_is_asked_for() -> None:
+    factor = 7
+    waiting = started(lambda: factor * 6)
+    assert waiting() == 42
+
+
+def test_what_was_started_fails_when_it_is_asked_for() -> None:
+    waiting = started(lambda: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        waiting()
+
+
+def test_what_was_started_in_a_copy_that_is_killed_is_done_here() -> None:
+    own = os.getpid()
+    waiting = started(lambda: 42 if os.getpid() == own else os._exit(9))
+    assert waiting() == 42

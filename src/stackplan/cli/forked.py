@@ -38,6 +38,34 @@ def each(function: Callable[[Item], Result], items: Sequence[Item], cores: int =
         _work.pop()
 
 
+def started(function: Callable[[], Result]) -> Callable[[], Result]:
+    """Begin ``function`` in a copy of this process; who calls what is returned waits for the result.
+
+    Where there is one core only, or processes cannot be copied, it begins then.
+    """
+    if _cores() < 2 or not sys.platform.startswith("linux"):
+        return function
+    _work.append((lambda _: function(), (None,)))
+    try:
+        pool = ProcessPoolExecutor(1, multiprocessing.get_context("fork"))
+        future = pool.submit(_one, 0)
+    except OSError:
+        return function
+    finally:
+        _work.pop()
+
+    def result() -> Result:
+        try:
+            answer: Result = future.result()
+        except BrokenProcessPool:
+            return function()
+        finally:
+            pool.shutdown()
+        return answer
+
+    return result
+
+
 def _one(number: int) -> Any:
     function, items = _work[-1]
     return function(items[number])

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from stackplan.cli import world_options as options
+from stackplan.cli.forked import started
 from stackplan.cli.present import refuse
 from stackplan.cli.world import Asked, asked_from, read_world, with_pool_size
 from stackplan.errors import ExitCode, UserError
@@ -56,13 +57,13 @@ def whatif(
         hint = "say --add-gpu, --vram, --ram, --without or --upgrade"
         raise UserError("nothing is to be changed", hint=hint, slug="bad-options")
     before = read_world(asked)
-    present = plan_world(before)
-    changed = bool(vram or ram or add_gpu or without)
-    after = _changed(before, asked, vram, ram, add_gpu, without) if changed else before
+    after = _changed(before, asked, vram, ram, add_gpu, without)
     if upgrade:
-        _search(after, plan_world(after).plan if changed else present.plan, steps, as_json=as_json)
-    else:
-        _compare(present, plan_world(after), as_json=as_json)
+        _search(after, plan_world(after).plan, steps, as_json=as_json)
+        return
+    present = started(lambda: plan_world(before).plan)
+    planned = plan_world(after)
+    _compare(present(), planned, as_json=as_json)
 
 
 def _changed(
@@ -100,7 +101,7 @@ def _card(name: str) -> Host:
     return host
 
 
-def _compare(before: Planned, after: Planned, *, as_json: bool) -> None:
+def _compare(before: Plan | None, after: Planned, *, as_json: bool) -> None:
     """The new plan beside the present one. A plan where there was none is shown whole."""
     from stackplan.cli.present import present as show  # noqa: PLC0415
     from stackplan.diff import difference  # noqa: PLC0415
@@ -109,11 +110,11 @@ def _compare(before: Planned, after: Planned, *, as_json: bool) -> None:
     if after.plan is None:
         refuse(after, as_json=as_json)
         raise typer.Exit(ExitCode.NO_PLAN)
-    if before.plan is None:
+    if before is None:
         print("there is no plan at present; with the change there is:", file=sys.stderr)
         typer.echo(json.dumps({"differs": True, "before": None}, indent=2)) if as_json else show(after)
         return
-    found = difference(before.plan, after.plan)
+    found = difference(before, after.plan)
     if as_json:
         typer.echo(json.dumps(difference_json(found), indent=2, ensure_ascii=False))
     else:
