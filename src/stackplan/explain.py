@@ -64,10 +64,12 @@ def rivals(planned: Planned, need: RoleNeed, count: int = RUNNERS_UP) -> tuple[R
     return tuple(found)
 
 
-def explanation(planned: Planned, need: RoleNeed, told: tuple[tuple[Rival, Counterfactual], ...]) -> Explanation:
-    """The explanation of a role, with counterfactuals that were already worked out."""
+def explanation(
+    planned: Planned, need: RoleNeed, told: tuple[tuple[Rival, Counterfactual], ...], refused: Refused
+) -> Explanation:
+    """The explanation of a role, with counterfactuals and refusals that were already worked out."""
     served = served_by(planned, need)
-    return Explanation(need, served, _instance(planned, served), told, refused(planned, need))
+    return Explanation(need, served, _instance(planned, served), told, refused)
 
 
 def served_by(planned: Planned, need: RoleNeed) -> ServedRole | None:

@@ -68,7 +68,7 @@ def test_what_cannot_be_forced_names_the_pool_and_the_bytes_that_would_allow_it(
 def test_an_explanation_reads_as_its_snapshot(planned: Planned) -> None:
     code = need(planned, "code")
     told = tuple((rival, counterfactual(planned, rival.force)) for rival in rivals(planned, code))
-    explained = explanation(planned, code, told)
+    explained = explanation(planned, code, told, refused(planned, code))
     assert planned.plan is not None
     same_as_snapshot("explain-code", explanation_text(explained, planned.plan, colour=False, width=100))
     ranked = [each["points_alone"] for each in explanation_json(explained)["runners_up"] if each["kind"] == "model"]

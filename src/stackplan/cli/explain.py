@@ -42,7 +42,8 @@ def explain(
     as_json: Annotated[bool, typer.Option("--json", help="Print the explanation as JSON.")] = False,
 ) -> None:
     """Show why a role is served as it is: its terms, the runners-up with their exact price, and what was refused."""
-    from stackplan.explain import explanation  # noqa: PLC0415
+    from stackplan.cli.forked import started  # noqa: PLC0415
+    from stackplan.explain import explanation, refused  # noqa: PLC0415
     from stackplan.views.explain import explanation_json, explanation_text  # noqa: PLC0415
 
     planned = plan_world(read_world(asked_from(locals())))
@@ -50,7 +51,9 @@ def explain(
     if planned.plan is None:
         refuse(planned, as_json=as_json)
         raise typer.Exit(ExitCode.NO_PLAN)
-    explained = explanation(planned, need, tuple(_told(planned, need, count)))
+    refusing = started(lambda: refused(planned, need))
+    told = tuple(_told(planned, need, count))
+    explained = explanation(planned, need, told, refusing())
     if as_json:
         typer.echo(json.dumps(explanation_json(explained), indent=2, ensure_ascii=False))
         return
