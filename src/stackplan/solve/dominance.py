@@ -143,13 +143,14 @@ def _ordered(rated: _Rated) -> list[int]:
 
 def _within_keys(rated: _Rated, group: Integers) -> Integers:
     """Those of a group that no other of the same key and files dominates, in its order: who is before goes first."""
+    alike: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for place, names in enumerate(zip(rated.keys[group].tolist(), rated.files[group].tolist(), strict=True)):
+        alike[names].append(place)
     lost = np.zeros(len(group), dtype=bool)
-    for block in _blocks(group):
-        others = group[block]
-        same = rated.keys[group, None] == rated.keys[others]
-        same &= rated.files[group, None] == rated.files[others]
-        same &= np.arange(len(group))[:, None] < np.arange(len(group))[block]
-        lost[block] = (same & rated.dominating(group, others)).any(axis=0)
+    for places in alike.values():
+        if len(places) > 1:
+            own = group[places]
+            lost[places] = np.triu(rated.dominating(own, own), 1).any(axis=0)
     return group[~lost]
 
 
