@@ -20,15 +20,16 @@ Offering = tuple[float, int, Prospect]  # points at most, and the number of the 
 
 def first_columns(market: Market) -> dict[str, Column]:
     """A few columns of every need to begin with: of the most worthy, the thriftiest and the lightest models."""
-    return market.columns([option for p in range(len(market.finder.needs)) for option in _first(market, p)])
+    offering: dict[int, list[Offering]] = {}
+    for number, prospect in enumerate(market.prospects):
+        for position, points in prospect.best:
+            if market.may(position, prospect.served.model):
+                offering.setdefault(position, []).append((points, number, prospect))
+    speaking = [position for position, need in enumerate(market.finder.needs) if speaks(need)]
+    return market.columns([option for p in speaking for option in _first(market, p, offering.get(p, []))])
 
 
-def _first(market: Market, position: int) -> Iterator[Option]:
-    if not speaks(market.finder.needs[position]):
-        return
-    open_to = ((number, one) for number, one in enumerate(market.prospects) if market.may(position, one.served.model))
-    wanted = ((dict(one.best).get(position), number, one) for number, one in open_to)
-    offering = [(points, number, one) for points, number, one in wanted if points is not None]
+def _first(market: Market, position: int, offering: Sequence[Offering]) -> Iterator[Option]:
     whole = [one for one in offering if not one[2].placement.is_cut]
     for rank in (_worth, _thrift, _lightness):
         models: set[str] = set()
