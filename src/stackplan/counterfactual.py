@@ -105,7 +105,9 @@ def forced(space: Space, force: Force) -> Space:
 
 def _held(need: RoleNeed, force: Force) -> RoleNeed:
     """Only the need's own bounds move: its request, by which it is rated, stays."""
-    held = replace(need, required=True, context_floor_tokens=max(need.context_floor_tokens, force.least_context_tokens))
+    held = replace(
+        need, held=True, required=True, context_floor_tokens=max(need.context_floor_tokens, force.least_context_tokens)
+    )
     return replace(held, tier=force.tier, tier_pinned=True) if force.tier else held
 
 

@@ -1,5 +1,6 @@
 """What each role needs, once the stack, the role's own defaults and the user's pins are put together."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -37,6 +38,8 @@ class RoleNeed:
     request: RoleRequest
     pool: str = ""
     """The request that this need is one of several for; members of a pool get different weights."""
+    held: bool = False
+    """Whether an explanation holds it to something: then no member of its pool is like it."""
 
 
 def needs_of(stack: Stack, catalog: Catalog) -> tuple[RoleNeed, ...]:
@@ -49,6 +52,22 @@ def needs_of(stack: Stack, catalog: Catalog) -> tuple[RoleNeed, ...]:
         needs += _copies(_merged(request, roles[request.role]), request.count)
     _refuse_shared_ports(needs, stack)
     return tuple(needs)
+
+
+def speaking(needs: Sequence[RoleNeed]) -> tuple[RoleNeed, ...]:
+    """Needs that stand for themselves, and of each pool whose members nothing tells apart the first."""
+    pools: dict[str, list[RoleNeed]] = {}
+    for need in needs:
+        pools.setdefault(need.pool or need.id, []).append(need)
+    checked = {role for need in needs for role in need.role.checks}
+    return tuple(one for members in pools.values() for one in (members[:1] if _alike(members, checked) else members))
+
+
+def _alike(members: Sequence[RoleNeed], checked: Collection[str]) -> bool:
+    """Whether members of a pool are interchangeable: a rule between roles may be kept by one and broken by another."""
+    first = members[0]
+    apart = first.role.checks or first.role.id in checked
+    return not apart and all(replace(one, id=first.id, port=first.port) == first for one in members)
 
 
 def _merged(request: RoleRequest, role: Role) -> RoleNeed:

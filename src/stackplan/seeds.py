@@ -10,7 +10,6 @@ from stackplan.market import Market
 from stackplan.options import Column, columns_of
 from stackplan.problem import TIERS
 from stackplan.prospects import Prospect
-from stackplan.sketches import speaks
 
 _SEEDS_PER_NEED = 3
 _TRIED = 3  # as many prospects for each seed, should some of them not fit
@@ -25,8 +24,8 @@ def first_columns(market: Market) -> dict[str, Column]:
         for position, points in prospect.best:
             if market.may(position, prospect.served.model):
                 offering.setdefault(position, []).append((points, number, prospect))
-    speaking = [position for position, need in enumerate(market.finder.needs) if speaks(need)]
-    return market.columns([option for p in speaking for option in _first(market, p, offering.get(p, []))])
+    asked = [position for position, need in enumerate(market.finder.needs) if need.id in market.terms.places]
+    return market.columns([option for p in asked for option in _first(market, p, offering.get(p, []))])
 
 
 def _first(market: Market, position: int, offering: Sequence[Offering]) -> Iterator[Option]:

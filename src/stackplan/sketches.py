@@ -7,7 +7,7 @@ import numpy as np
 
 from stackplan.arrays import Floats, Integers
 from stackplan.bases import Base, BaseFinder
-from stackplan.needs import RoleNeed
+from stackplan.needs import speaking
 from stackplan.offered import Rows, Sketch, Terms, amounts_loaded
 from stackplan.options import VALUE_PER_POINT, swap_group
 from stackplan.prospects import Prospect, Served
@@ -16,18 +16,16 @@ from stackplan.taken import Taken, mapped_in
 from stackplan.ways import Lot
 
 
-def speaks(need: RoleNeed) -> bool:
-    """Whether the need stands for itself, or for the interchangeable needs of its pool as their first."""
-    return not need.pool or need.id == f"{need.pool}-1"
-
-
 def terms_of(prospects: Sequence[Prospect], finder: BaseFinder) -> Terms:
-    """What the columns of a market stand for: interchangeable needs are one."""
+    """What the columns of a market stand for: interchangeable needs are one.
+
+    The solver merges them as well (`solve.index.alike_needs`), so that prices of the first are those of all.
+    """
 
     def numbered(names: Iterable[str]) -> dict[str, int]:
         return {name: number for number, name in enumerate(dict.fromkeys(names))}
 
-    needs = tuple(need for need in finder.needs if speaks(need))
+    needs = speaking(finder.needs)
     pools = numbered(pool.id for pool in finder.host.pools)
     return Terms(
         needs=needs,
