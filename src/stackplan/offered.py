@@ -33,6 +33,7 @@ class Terms:
     keys: dict[str, int]
     lineages: dict[str, int]
     groups: dict[str, int]
+    apart: tuple[tuple[int, ...], ...]  # numbers of needs of which no instance serves two
     mapped: int  # the pool where weights of WARM instances stay mapped; -1 where mapped pages are the loaded ones
 
 
@@ -157,6 +158,9 @@ class Offered:
             parts -= np.maximum(0.0, slot[:, None] * self._slots - self._loose)
         else:
             parts -= self._turns.costs(rows)
+        for first, *others in self._terms.apart:
+            parts[:, first] = parts[:, [first, *others]].max(axis=1)
+            parts[:, others] = -np.inf
         together, most = np.maximum(parts, 0.0).sum(axis=1), parts.max(axis=1)
         self._fit(rows, parts, together)
         gains: Floats = together + np.minimum(0.0, most) - self._keys[rows.key] - self._running(rows)

@@ -7,7 +7,7 @@ import numpy as np
 
 from stackplan.arrays import Floats, Integers
 from stackplan.bases import Base, BaseFinder
-from stackplan.needs import speaking
+from stackplan.needs import RoleNeed, speaking
 from stackplan.offered import Rows, Sketch, Terms, amounts_loaded
 from stackplan.options import VALUE_PER_POINT, swap_group
 from stackplan.prospects import Prospect, Served
@@ -34,8 +34,18 @@ def terms_of(prospects: Sequence[Prospect], finder: BaseFinder) -> Terms:
         keys=numbered(one.served.key for one in prospects),
         lineages=numbered(one.served.model.lineage for one in prospects),
         groups=numbered(map(_group, prospects)),
+        apart=_apart(needs),
         mapped=pools.get(mapped_in(finder.host), -1),
     )
+
+
+def _apart(needs: Sequence[RoleNeed]) -> tuple[tuple[int, ...], ...]:
+    """The numbers of members of each pool that stand for themselves: each wants an instance of another model."""
+    pools: dict[str, list[int]] = {}
+    for number, need in enumerate(needs):
+        if need.pool:
+            pools.setdefault(need.pool, []).append(number)
+    return tuple(tuple(members) for members in pools.values() if len(members) > 1)
 
 
 def sketch_of(base: Base, finder: BaseFinder, terms: Terms) -> Sketch:

@@ -94,9 +94,26 @@ def _problem(empty: Problem, columns) -> Problem:
     )
 
 
+def checked_pool_world(seed: int) -> World:
+    """A small world in which several workers or coders are wanted, and a watchdog of another family than theirs."""
+    rng = random.Random(f"checked pool {seed}")  # noqa: S311
+    made = small_world(seed)
+    asked = rng.choice(["worker", "code"])
+    roles = (
+        RoleRequest(asked, port=9100, count=rng.choice([2, 3]), required=rng.random() < 0.5),
+        RoleRequest("watchdog", port=9200, priority=rng.choice([1.0, 3.0])),
+    )
+    return replace(made, request=replace(made.request, stack=Stack("small", "small", roles, 8999)))
+
+
 def compare(seed: int, effort: Effort = QUICK) -> str:
     """Judge the choice of a small world by solving its whole space; "proved", "unproved" or "none"."""
-    chosen, whole = found_and_whole(small_world(seed), effort)
+    return judged(small_world(seed), effort)
+
+
+def judged(world: World, effort: Effort = QUICK) -> str:
+    """The same of any world."""
+    chosen, whole = found_and_whole(world, effort)
     expected = solve(whole, seconds=300)
     if isinstance(expected, NoChoice):
         assert isinstance(chosen.answer, NoChoice)
@@ -118,6 +135,17 @@ def compare(seed: int, effort: Effort = QUICK) -> str:
 @pytest.mark.parametrize("seed", [1, 4, 7, 12, 16, 19])
 def test_the_choice_is_that_of_the_whole_space(seed: int) -> None:
     assert compare(seed) in {"proved", "none"}
+
+
+@pytest.mark.parametrize("seed", [1, 3, 4, 5, 6, 8])
+def test_a_pool_that_somebody_checks_is_as_many_needs_as_it_has_members(seed: int) -> None:
+    assert judged(checked_pool_world(seed)) in {"proved", "none"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [2, 7, *range(9, 17)])
+def test_more_pools_that_somebody_checks(seed: int) -> None:
+    assert judged(checked_pool_world(seed)) in {"proved", "unproved", "none"}
 
 
 @pytest.mark.parametrize("seed", [4, 12, 19])
