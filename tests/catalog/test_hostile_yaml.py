@@ -80,7 +80,7 @@ def test_a_file_that_is_not_there_is_told_by_name(tmp_path):
         read_yaml(tmp_path / "gone.yaml")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=200))
 def test_any_bytes_give_data_or_a_user_error(content):
     try:

@@ -64,7 +64,7 @@ def test_one_record_can_be_read_alone_or_as_a_family(tmp_path):
     assert one.architecture == other.architecture
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     key=st.sampled_from(
         ["block_count", "embedding_length", "attention.head_count", "vocab_size", "name", "tied_embeddings"]

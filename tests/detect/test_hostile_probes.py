@@ -195,7 +195,7 @@ HOSTILE = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(FILES), HOSTILE, max_size=8), HOSTILE)
 def test_any_text_in_any_file_and_program_is_read_without_a_crash(files: dict[str, str], output: str) -> None:
     result = CommandResult("done", 0, output)
@@ -214,7 +214,7 @@ APU = {
 HEAPS = st.text(alphabet="GPU0: \n\tmemoryHeaps[1]sizeDEVICE_LOCALINTEGRATED_GPU=()9", max_size=200)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(HOSTILE | HEAPS)
 def test_any_answer_about_heaps_leaves_a_budget_within_the_pool(output: str) -> None:
     for text in (output, f"GPU0:\nINTEGRATED_GPU\nmemoryHeaps[0]:\n{output}\nDEVICE_LOCAL", f"Agent 1\n{output}"):
@@ -226,7 +226,7 @@ def test_any_answer_about_heaps_leaves_a_budget_within_the_pool(output: str) -> 
         assert all(line.bytes > 0 for line in pool.reserved)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(HOSTILE)
 def test_any_answer_of_the_programs_of_other_systems_is_read_without_a_crash(output: str) -> None:
     result = CommandResult("done", 0, output)

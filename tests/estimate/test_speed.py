@@ -185,21 +185,21 @@ DENSE, SPARSE = workload(*dense(), "Q4_K_M"), workload(*sparse(), "Q4_K_M")
 
 
 @given(st.floats(20, 8000), st.floats(1.01, 4), st.sampled_from([DENSE, SPARSE]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_more_bandwidth_is_never_slower(gbps: float, factor: float, work: Workload):
     slow, fast = speed_of(host(gbps), work), speed_of(host(gbps * factor), work)
     assert fast.decode_tokens_per_second > slow.decode_tokens_per_second
 
 
 @given(st.integers(0, 131072), st.integers(1, 65536))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_deeper_context_is_never_faster(depth: int, more: int):
     near, far = speed_of(host(), DENSE, depth=depth), speed_of(host(), DENSE, depth=depth + more)
     assert far.decode_tokens_per_second < near.decode_tokens_per_second
 
 
 @given(st.integers(0, 32), st.sampled_from([DENSE, SPARSE]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_offloading_one_more_layer_to_a_faster_device_is_never_slower(layers: int, work: Workload):
     fewer = speed_of(host(), work, Placement(("gpu0",), gpu_layers=max(1, layers)), 1024)
     more = speed_of(host(), work, Placement(("gpu0",), gpu_layers=max(1, layers) + 1), 1024)
@@ -207,7 +207,7 @@ def test_offloading_one_more_layer_to_a_faster_device_is_never_slower(layers: in
 
 
 @given(st.integers(0, 47))
-@settings(max_examples=48, deadline=None)
+@settings(max_examples=48)
 def test_keeping_experts_of_one_more_layer_in_host_memory_is_never_faster(layers: int):
     fewer = speed_of(host(), SPARSE, Placement(("gpu0",), cpu_expert_layers=layers))
     more = speed_of(host(), SPARSE, Placement(("gpu0",), cpu_expert_layers=layers + 1))
@@ -226,7 +226,7 @@ def test_a_layer_split_over_two_equal_cards_is_no_faster_than_one_card():
 
 
 @given(st.integers(-1, 40), st.lists(st.floats(0, 10), max_size=3), st.integers(0, 40))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_placement_moves_bytes_and_loses_none(gpu_layers: int, split: list[float], kept: int):
     placement = Placement(("gpu0", "gpu1", "gpu2"), gpu_layers, tuple(split), kept)
     whole = place_shares(SPARSE, Placement(), 4096, ("f16", "q8_0"))
@@ -295,7 +295,7 @@ def test_two_usable_threads_do_not_reach_a_servers_bandwidth():
 
 
 @given(st.integers(1, 32), st.sampled_from([DENSE, SPARSE]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_more_streams_slow_each_other_and_raise_the_sum(streams: int, work: Workload):
     fewer, more = (
         speed_of(host(), work, depth=2048, streams=n).decode_tokens_per_second for n in (streams, streams + 1)

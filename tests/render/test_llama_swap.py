@@ -134,7 +134,7 @@ def walked(document: dict, requested: list[str]) -> list[set[str]]:
     return seen
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_no_request_ever_stops_a_hot_model_or_loads_two_of_a_swap_group(data: st.DataObject) -> None:
     plan = data.draw(st.sampled_from([single_24gb(), dual_24gb()]))

@@ -171,7 +171,7 @@ def changed(value: Any, trail: tuple[Any, ...], text: str) -> Any:
 TRAILS = {name: named_texts(plan) for name, plan in PLANS.items()}
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data(), text=MARKED)
 def test_a_hostile_text_anywhere_in_a_plan_is_refused_or_never_written(data: st.DataObject, text: str) -> None:
     name = data.draw(st.sampled_from(sorted(PLANS)))

@@ -256,7 +256,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(value=VALUES, which=st.integers(0, 99))
 def test_whatever_json_comes_is_a_value(value: object, which: int) -> None:
     cases = list(every_server())

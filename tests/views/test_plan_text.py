@@ -125,7 +125,7 @@ def test_the_proof_is_claimed_only_where_it_was_given(proof, told) -> None:
 
 
 @given(st.lists(st.integers(0, 2**45), min_size=5, max_size=5), st.integers(8, 60))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_cells_add_up_to_the_bar_and_hide_nothing(parts, width) -> None:
     drawn = cells(parts, width)
     assert sum(drawn) == width
@@ -140,7 +140,7 @@ def test_the_legend_names_only_symbols_in_use() -> None:
 
 
 @given(st.text(), st.integers(2, 40))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_shortened_and_wrapped_text_keeps_within_its_cells(text, width) -> None:
     assert cell_width(shorten(inert(text), width)) <= width
     assert all(cell_width(line) <= max(width, 6) for line in wrap(text, max(width, 6)))
