@@ -20,16 +20,14 @@ class Alone:
     points: float
 
 
-def best_alone(space: Space, need: RoleNeed, key: Key, *, most: int = 0, model: str = "") -> list[Alone]:
+def best_alone(space: Space, need: RoleNeed, key: Key, *, most: int = 0) -> list[Alone]:
     """The best option of each ``key`` (a model, a file), the most worthy first; at most ``most`` of them, 0 means all.
-
-    Of one ``model``, where one is given.
 
     A base's merit bounds what it can be worth, so contexts are asked of few bases only.
     """
     position = [each.id for each in space.finder.needs].index(need.id)
     found: dict[str, Alone] = {}
-    for merit, base in most_worthy(space, position, model):
+    for merit, base in most_worthy(space, position):
         name = key(base)
         known = found.get(name)
         if most and known is None and len(found) >= most and _least(found, most) >= merit:

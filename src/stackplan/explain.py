@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from stackplan.alone import Alone, best_alone
 from stackplan.bases import Base
 from stackplan.configuration import place_name
-from stackplan.counterfactual import Counterfactual, Force
+from stackplan.counterfactual import Counterfactual, Force, forced
 from stackplan.diff import speculation
 from stackplan.eligibility import Refusal
 from stackplan.needs import RoleNeed
@@ -115,7 +115,8 @@ def _of_model(need: RoleNeed, one: Alone) -> Rival:
 
 def _other_files(planned: Planned, need: RoleNeed, instance: Instance) -> Iterator[Rival]:
     """Of the chosen model, the next better and the next lighter file that could serve the need alone."""
-    files = best_alone(planned.space, need, lambda base: base.artifact.id, model=instance.model)
+    own = forced(planned.space, Force(need.id, model=instance.model))
+    files = best_alone(own, need, lambda base: base.artifact.id)
     files.sort(key=lambda one: (one.base.artifact.file_bytes, one.base.artifact.id))
     place = next((n for n, one in enumerate(files) if one.base.artifact.id == instance.artifact), None)
     if place is None:

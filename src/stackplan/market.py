@@ -68,7 +68,7 @@ class Market:
         terms = terms_of(own, finder)
         outlooks, files, lots = Shelf[Prospect].of(terms), Shelf[FileOf].of(terms), Shelf[Lot].of(terms)
         market = cls(finder, may, terms, own, outlooks, files, lots, rows_of([], terms), rows_of([], terms))
-        outlooks.add(own, market._barred(outlooks_of(own, terms), [(one.served.model, None) for one in own]))
+        outlooks.add(own, market._barred(outlooks_of(own, terms), ((one.served.model, None) for one in own)))
         return market
 
     @property
@@ -108,7 +108,7 @@ class Market:
         """Look into prospects: the files whose weights fit."""
         taken = self._outlooks.take(numbers)
         files = [(number, file) for number, prospect in taken for file in prospect.files]
-        told = [(self.prospects[number].served.model, file) for number, file in files]
+        told = ((prospect.served.model, file) for _, prospect in taken for file in prospect.files)
         rows = self._barred(files_of([prospect for _, prospect in taken], self.terms), told)
         fitting = np.flatnonzero(self.finder.fits(rows.fixed))
         begun = len(self._files.items)
@@ -127,7 +127,7 @@ class Market:
                 self._lots_of[number].append(begun + len(lots))
                 lots.append(lot)
         rows = rows_of([lot_sketch(lot, self.finder, self.terms) for lot in lots], self.terms)
-        self._lots.add(lots, self._barred(rows, [(lot.served.model, lot.ways[0].artifact) for lot in lots]))
+        self._lots.add(lots, self._barred(rows, ((lot.served.model, lot.ways[0].artifact) for lot in lots)))
 
     def _open(self, numbers: Integers) -> None:
         """Open lots: their outlines."""
@@ -142,9 +142,9 @@ class Market:
             sketches = [sketch_of(one.base, self.finder, self.terms) for one in fresh]
             self._outlined = joined([self._outlined, rows_of(sketches, self.terms)])
 
-    def _barred(self, rows: Rows, told: Sequence[tuple[Model, Artifact | None]]) -> Rows:
+    def _barred(self, rows: Rows, told: Iterable[tuple[Model, Artifact | None]]) -> Rows:
         """Rows worth nothing to needs that they may not serve."""
-        if self.may is anything or not told:
+        if self.may is anything or not len(rows):
             return rows
         columns = [place for place, need in enumerate(self.finder.needs) if need.id in self.terms.places]
         barred = np.array([[not self.may(column, *each) for column in columns] for each in told])

@@ -7,12 +7,12 @@ from stackplan.bases import Base
 from stackplan.pipeline import Space
 
 
-def most_worthy(space: Space, position: int, model: str = "") -> Iterator[tuple[float, Base]]:
-    """Bases (of one model, if any) that serve the need at ``position`` with their merits, the best first, then by name.
+def most_worthy(space: Space, position: int) -> Iterator[tuple[float, Base]]:
+    """Bases that serve the need at ``position`` with their merits, the best first; names decide between equals.
 
     What a prospect holds is worth no more than its bound, so prospects are opened when their turn comes.
     """
-    own = [one for one in space.prospects if model in ("", one.served.model.id)]
+    own = [one for one in space.prospects if space.may(position, one.served.model)]
     bounds = [(bound, one) for one in own for place, bound in one.best if place == position]
     closed = sorted(bounds, key=lambda pair: -pair[0])
     waiting: list[tuple[float, str, int, Base]] = []

@@ -28,4 +28,4 @@ def narrowed(bases: Iterable[Base], may: May) -> Iterator[Base]:
     for base in bases:
         merits = tuple([one for one in base.merits if may(one[0], base.served.model, base.artifact, base)])
         if merits:
-            yield replace(base, merits=merits)
+            yield base if len(merits) == len(base.merits) else replace(base, merits=merits)

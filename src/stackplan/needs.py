@@ -56,11 +56,19 @@ def needs_of(stack: Stack, catalog: Catalog) -> tuple[RoleNeed, ...]:
 
 def speaking(needs: Sequence[RoleNeed]) -> tuple[RoleNeed, ...]:
     """Needs that stand for themselves, and of each pool whose members nothing tells apart the first."""
+    checked = {role for need in needs for role in need.role.checks}
+    alike = [members for members in pools_of(needs) if _alike(members, checked)]
+    silent = {need.id for members in alike for need in members[1:]}
+    return tuple(need for need in needs if need.id not in silent)
+
+
+def pools_of(needs: Sequence[RoleNeed]) -> list[list[RoleNeed]]:
+    """The members of each pool, which want different models."""
     pools: dict[str, list[RoleNeed]] = {}
     for need in needs:
-        pools.setdefault(need.pool or need.id, []).append(need)
-    checked = {role for need in needs for role in need.role.checks}
-    return tuple(one for members in pools.values() for one in (members[:1] if _alike(members, checked) else members))
+        if need.pool:
+            pools.setdefault(need.pool, []).append(need)
+    return list(pools.values())
 
 
 def _alike(members: Sequence[RoleNeed], checked: Collection[str]) -> bool:

@@ -14,7 +14,7 @@ from stackplan.catalog import Artifact, Catalog, Engine, Model
 from stackplan.configuration import Configuration
 from stackplan.eligibility import IMAGE, Refusal, artifact_obstacle, engine_for, model_obstacle, sees
 from stackplan.hardware import Host
-from stackplan.needs import RoleNeed
+from stackplan.needs import RoleNeed, pools_of
 from stackplan.problem import TIERS, Candidate, Diversity, Need, Offer, Problem, Tier
 from stackplan.prospects import Served
 from stackplan.rating import Rating
@@ -199,8 +199,4 @@ def _diversities(needs: Sequence[RoleNeed], rating: Rating) -> Iterator[Diversit
 
 
 def _distinct(needs: Sequence[RoleNeed]) -> tuple[tuple[str, ...], ...]:
-    pools: dict[str, list[str]] = {}
-    for need in needs:
-        if need.pool:
-            pools.setdefault(need.pool, []).append(need.id)
-    return tuple(tuple(members) for members in pools.values())
+    return tuple(tuple(need.id for need in members) for members in pools_of(needs))

@@ -26,8 +26,6 @@ from stackplan.rating import Rating
 from stackplan.serving import Placement, Serving, Unestimable
 from stackplan.stack import Policy
 
-_AT_ONCE = 64  # models bounded together: more take memory and save no time
-
 
 @dataclass(frozen=True, slots=True)
 class Served:
@@ -118,8 +116,7 @@ class Prospector:
             key = (id(run.placements), *[need.id for need in run.served.needs])
             alike.setdefault(key, []).append(run)
         for group in alike.values():
-            for first in range(0, len(group), _AT_ONCE):
-                self._bound(group[first : first + _AT_ONCE])
+            self._bound(group)
         return [[prospect for run in own for prospect in run.found] for own in runs]
 
     def obstacles(self, served: Served) -> Mapping[str, Unestimable]:
@@ -144,7 +141,7 @@ class Prospector:
 
     def _files(self, served: Served, pinned: frozenset[str], places: _Places) -> tuple[tuple[Artifact, ...], Files]:
         """Files worth a look with what is known of them in all places: the same with eyes and without."""
-        key = (pinned, served.engine, id(places), *map(id, served.artifacts))  # the catalog keeps them alive
+        key = (pinned, served.mode, id(places), *map(id, served.artifacts))  # the catalog keeps them alive
         if key not in self._known:
             best = best_files(served.artifacts, pinned, partial(self.rating.kept, served.model, kv_type="f16"))
             artifacts, kept = tuple([file for file, _ in best]), np.array([kept for _, kept in best])

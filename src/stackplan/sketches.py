@@ -7,7 +7,7 @@ import numpy as np
 
 from stackplan.arrays import Floats, Integers
 from stackplan.bases import Base, BaseFinder
-from stackplan.needs import RoleNeed, speaking
+from stackplan.needs import pools_of, speaking
 from stackplan.offered import Rows, Sketch, Terms, amounts_loaded
 from stackplan.options import VALUE_PER_POINT, swap_group
 from stackplan.prospects import Prospect, Served
@@ -26,26 +26,18 @@ def terms_of(prospects: Sequence[Prospect], finder: BaseFinder) -> Terms:
         return {name: number for number, name in enumerate(dict.fromkeys(names))}
 
     needs = speaking(finder.needs)
+    places = numbered(need.id for need in needs)
     pools = numbered(pool.id for pool in finder.host.pools)
     return Terms(
         needs=needs,
-        places=numbered(need.id for need in needs),
+        places=places,
         pools=pools,
         keys=numbered(one.served.key for one in prospects),
         lineages=numbered(one.served.model.lineage for one in prospects),
         groups=numbered(map(_group, prospects)),
-        apart=_apart(needs),
+        apart=tuple(tuple(places[need.id] for need in members) for members in pools_of(needs) if len(members) > 1),
         mapped=pools.get(mapped_in(finder.host), -1),
     )
-
-
-def _apart(needs: Sequence[RoleNeed]) -> tuple[tuple[int, ...], ...]:
-    """The numbers of members of each pool that stand for themselves: each wants an instance of another model."""
-    pools: dict[str, list[int]] = {}
-    for number, need in enumerate(needs):
-        if need.pool:
-            pools.setdefault(need.pool, []).append(number)
-    return tuple(tuple(members) for members in pools.values() if len(members) > 1)
 
 
 def sketch_of(base: Base, finder: BaseFinder, terms: Terms) -> Sketch:
