@@ -318,15 +318,20 @@ def test_what_the_cache_of_another_disk_holds_is_copied_and_not_fetched(site: Si
 
 
 def test_a_user_who_stops_gets_130_and_continues_later(site: Site, hub: HubServer) -> None:
-    hub.pause_seconds = 0.01
-    stop = threading.Event()
-    hub.on_sent = lambda total: stop.set() if total > 500_000 else None
+    came, stopped = threading.Event(), threading.Event()
+
+    def silent_from_half(total: int) -> None:
+        if total > 500_000:
+            came.set()
+            stopped.wait(30)
+
+    hub.on_sent = silent_from_half
     process = site.start(*HOT)
-    assert stop.wait(30)
+    assert came.wait(30)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=30)
+    stopped.set()
     assert (process.returncode, "Traceback" in told) == (130, False), told
     assert len(site.partials()) == 1
-    hub.pause_seconds = 0
     assert site.run(*HOT).returncode == 0
     assert hub.sent_bytes < len(WORKER) + 1024**2
