@@ -1,6 +1,7 @@
 """Leaving out dominated candidates never changes the optimum, on any level."""
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -55,6 +56,51 @@ def test_a_better_one_of_other_weights_may_be_taken_so_as_many_stay_as_there_are
     left = survivors(world)
     assert {"best", "second"} <= left
     assert best_by_trying_everything(undominated(world)) == best_by_trying_everything(world)
+
+
+def test_of_equal_weights_as_many_stay_as_there_are_needs_and_those_the_first() -> None:
+    world = copied(two_needs_of_three_weights(), times=10)
+    assert survivors(world) == {"best 0", "best 1"}
+
+
+def test_of_weights_that_only_take_more_of_the_disk_those_stay_that_take_least() -> None:
+    world = copied(two_needs_of_three_weights(), times=10, disk_step=-1)
+    assert {name for name in survivors(world) if name.startswith("best")} == {"best 9", "best 8"}
+
+
+def test_a_file_that_others_use_too_is_not_freed_so_that_another_in_its_place_may_cost_disk() -> None:
+    world = two_needs_of_three_weights()
+    second = replace(world.candidates[1], takes=world.candidates[0].takes, files=(("best", 1),))
+    third = replace(world.candidates[2], takes=world.candidates[0].takes)
+    alike = replace(world, candidates=(world.candidates[0], second, third), offers=tuple(equally_good(world.offers)))
+    assert survivors(alike) == {"best", "second"}
+    apart = replace(alike, candidates=(third, replace(second, id="z", key="z"), replace(second, id="y", key="y")))
+    renamed = {"best": "y", "second": "z", "third": "third"}
+    apart = replace(apart, offers=tuple(replace(one, candidate=renamed[one.candidate]) for one in alike.offers))
+    assert survivors(apart) == {"third", "y", "z"}
+    assert best_by_trying_everything(undominated(apart)) == best_by_trying_everything(apart)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_copies_of_everything_change_nothing(seed: int) -> None:
+    world = copied(random_world(seed, needs=2, keys=2), times=3, disk_step=seed % 3 - 1)
+    assert best_by_trying_everything(undominated(world)) == best_by_trying_everything(world)
+
+
+def equally_good(offers: Iterable[Offer]) -> Iterator[Offer]:
+    return (replace(offer, value=1000) for offer in offers)
+
+
+def copied(world: Problem, *, times: int, disk_step: int = 0) -> Problem:
+    """The world with every candidate so many times, each of weights and files of its own that are a step larger."""
+    copies, offers = [], []
+    for candidate in world.candidates:
+        for number in range(times):
+            files = tuple((f"{name} {number}", size + GIB + disk_step * number) for name, size in candidate.files)
+            name, key = f"{candidate.id} {number}", f"{candidate.key} {number}"
+            copies.append(replace(candidate, id=name, key=key, files=files))
+            offers += [replace(one, candidate=name) for one in world.offers if one.candidate == candidate.id]
+    return replace(world, candidates=tuple(copies), offers=tuple(offers))
 
 
 def crowded(seed: int) -> Problem:
