@@ -27,13 +27,13 @@ RANKS = {
         catalog_codec configuration declared_host device_catalog_schema estimate idle_host measurement needs placements plan quality quantisation solve speed_index stack_schema utility
         assess bare fallbacks calibration catalog_yaml device_catalog_yaml eligibility judgement_schema lock measurement_lines render settings stack_yaml utility_terms
         afterwards calibration_store catalog_sizes detect device_profile diff dominated download drift judgement_yaml line_arrays profile_yaml proposers rating reasons running
-        curves file_bounds
+        curves file_bounds option_rows
         prospects
         ways
         bases catalog_build judgement_index profile verify
         bench catalog_index options
         deployed granted offered outlines
-        gaining narrowing shelves sketches
+        gaining narrowing shelves sketches surpassed
         market
         reach seeds variants
         choose saving
@@ -94,9 +94,10 @@ PURE = {
     "afterwards", "alone", "architecture", "arrays", "assemble", "assess", "bases", "calibration", "catalog",
     "choose", "configuration", "contexts", "counterfactual", "curves", "deployed", "diff", "dominated", "effort",
     "eligibility", "estimate", "explain", "fallbacks", "file_bounds", "fixes", "gaining", "granted", "hardware",
-    "line_arrays", "market", "measurement", "merits", "narrowing", "needs", "offered", "options", "outlines",
-    "pipeline", "placements", "plan", "problem", "proposers", "prospects", "quality", "quantisation", "rating",
-    "reach", "reasons", "remote", "runtime", "saving", "seeds", "serving", "shelves", "sketches", "traded", "utility",
+    "line_arrays", "market", "measurement", "merits", "narrowing", "needs", "offered", "option_rows", "options",
+    "outlines", "pipeline", "placements", "plan", "problem", "proposers", "prospects", "quality", "quantisation",
+    "rating", "reach", "reasons", "remote", "runtime", "saving", "seeds", "serving", "shelves", "sketches", "surpassed",
+    "traded", "utility",
     "utility_terms", "variants", "ways", "whatif",
 }  # fmt: skip
 ASKING_A_PROGRAM = {"estimate.oracle"}  # runs llama.cpp's own estimator beside ours; no plan comes through it

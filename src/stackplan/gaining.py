@@ -1,12 +1,14 @@
 """Which of many options that gain are taken first: the best of each way, and not all of one model."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from stackplan.arrays import Floats, Integers
+from stackplan.offered import Offered
+from stackplan.option_rows import Rows
 
 _ADDED = 150  # options taken in one round
 _OF_A_MODEL, _FEW = 6, 64  # of one model, unless there are few
@@ -65,3 +67,19 @@ def counted(keys: Integers) -> list[int]:
         found.append(seen[key])
         seen[key] += 1
     return found
+
+
+def tops(rows: Rows, tiers: Iterable[Offered], most: int) -> Iterator[tuple[int, Offered]]:
+    """The rows of each key that gain most in each tier, at most so many of them; of equals the first."""
+    for tier in tiers:
+        gains = tier.gains(rows)
+        order = np.argsort(-gains, kind="stable")
+        before = np.array(counted(rows.key[order]), dtype=np.int64)
+        for row in order[(before < most) & np.isfinite(gains[order])].tolist():
+            yield row, tier
+
+
+def most_of_each(values: Floats, gains: Floats) -> Floats:
+    """For each need the most that rows which serve it may gain."""
+    most: Floats = np.where(np.isfinite(values), np.maximum(gains, 0.0)[:, None], 0.0).max(axis=0, initial=0.0)
+    return most

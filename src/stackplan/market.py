@@ -7,7 +7,7 @@ outlines say what each need gets of a base at best. The options of an outline, o
 it could gain.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,10 +16,11 @@ from stackplan.arrays import Floats, Integers, Truths
 from stackplan.bases import Base, BaseFinder
 from stackplan.catalog import Artifact, Model
 from stackplan.dominated import Undominated
-from stackplan.gaining import Gaining, Live, Option, counted, varied
+from stackplan.gaining import Gaining, Live, Option, most_of_each, tops, varied
 from stackplan.line_arrays import Points
 from stackplan.narrowing import May, anything, narrowed
-from stackplan.offered import Offered, Rows, Terms, amounts_at, joined, rows_of
+from stackplan.offered import Offered
+from stackplan.option_rows import Rows, Terms, amounts_at, joined, rows_of
 from stackplan.options import Column, column_of
 from stackplan.outlines import Outline
 from stackplan.problem import TIERS
@@ -27,6 +28,7 @@ from stackplan.prospects import Prospect
 from stackplan.shelves import Shelf
 from stackplan.sketches import files_of, lot_sketch, outlooks_of, sketch_of, terms_of
 from stackplan.solve.pricing import PriceList
+from stackplan.surpassed import surpassed
 from stackplan.ways import Lot
 
 TOLERANCE = 1.0  # thousandths of a utility point: what float prices may be off
@@ -163,11 +165,11 @@ class Market:
         gains = np.where(self._known[live.options], -np.inf, live.gains)
         best = np.maximum.reduceat(gains, live.starts, axis=0) if len(live.starts) else gains
         missed = [
-            _most(self._outlined.values[live.outlines], best.max(axis=1, initial=0.0)),
-            _most(self._outlined.values[live.unasked], live.bounds),
-            _most(self._outlooks.rows.values[unlooked[_LOOKED:]], outlooks[_LOOKED:]),
-            _most(self._files.rows.values[unrated[_RATED:]], files[_RATED:]),
-            _most(self._lots.rows.values[unopened[_OPENED:]], lots[_OPENED:]),
+            most_of_each(self._outlined.values[live.outlines], best.max(axis=1, initial=0.0)),
+            most_of_each(self._outlined.values[live.unasked], live.bounds),
+            most_of_each(self._outlooks.rows.values[unlooked[_LOOKED:]], outlooks[_LOOKED:]),
+            most_of_each(self._files.rows.values[unrated[_RATED:]], files[_RATED:]),
+            most_of_each(self._lots.rows.values[unopened[_OPENED:]], lots[_OPENED:]),
         ]
         return Gaining(tuple(varied(live, gains, best, TOLERANCE)), float(np.max(missed, axis=0).sum()))
 
@@ -184,12 +186,32 @@ class Market:
         """At each list of prices the option that each of some models gains most by in each tier, of what was opened."""
         tiers = [tier for found in lists for tier in self._tiers(found)]
         own = np.flatnonzero(np.isin(self._outlined.key, [self.terms.keys[key] for key in sorted(keys)]))
-        tops = {row for row, _ in _tops(self._outlined.some(own), tiers, _CLOSE)}
-        outlines = [self._outlines[number] for number in own[sorted(tops)]]
+        close = {row for row, _ in tops(self._outlined.some(own), tiers, _CLOSE)}
+        outlines = [self._outlines[number] for number in own[sorted(close)]]
         self._ask(outlines)
         options = [option for outline in outlines for option in outline.options]
-        found = _tops(self._optioned.some(options), tiers, 1)
+        found = tops(self._optioned.some(options), tiers, 1)
         return list(dict.fromkeys((options[row], TIERS.index(tier.tier)) for row, tier in found))
+
+    def lasting(self, options: Sequence[Option], lists: Iterable[PriceList], least: float) -> list[Option]:
+        """Those of options that no other one surpasses in any choice worth more than ``least``; see `surpassed`."""
+        numbers, tiers = np.array(options, dtype=np.int64).reshape(-1, 2).T
+        rows = self._optioned.some(numbers)
+        matters = np.zeros(rows.values.shape, dtype=bool)
+        for found in lists:
+            for tier, offered in enumerate(self._tiers(found)):
+                own = np.flatnonzero(tiers == tier)
+                matters[own] |= offered.profits(rows.some(own)) > least - found.bound - TOLERANCE
+        lost = surpassed(rows, tiers, *self._told(numbers.tolist()), matters, self.terms)
+        return [option for option, pointless in zip(options, lost.tolist(), strict=True) if not pointless]
+
+    def _told(self, options: Sequence[int]) -> tuple[Integers, Integers]:
+        """The contexts of options, and a number for their files."""
+        owners = [self._owners[option] for option in options]
+        bases, files = {owner.number: owner.base for owner in owners}, dict[object, int]()
+        held = {number: files.setdefault(base.files, len(files)) for number, base in bases.items()}
+        contexts = [owner.context(option) for owner, option in zip(owners, options, strict=True)]
+        return np.array(contexts), np.array([held[owner.number] for owner in owners])
 
     def columns(self, options: Iterable[Option]) -> dict[str, Column]:
         """Options by name, with all that they offer; from now on they are known."""
@@ -260,19 +282,3 @@ class Market:
             told = [self.finder.rating.context_factor(need, context) for need in self.terms.needs]
             known = self._factors[context] = np.array(told)
         return known
-
-
-def _tops(rows: Rows, tiers: Iterable[Offered], most: int) -> Iterator[tuple[int, Offered]]:
-    """The rows of each key that gain most in each tier, at most so many of them; of equals the first."""
-    for tier in tiers:
-        gains = tier.gains(rows)
-        order = np.argsort(-gains, kind="stable")
-        before = np.array(counted(rows.key[order]), dtype=np.int64)
-        for row in order[(before < most) & np.isfinite(gains[order])].tolist():
-            yield row, tier
-
-
-def _most(values: Floats, gains: Floats) -> Floats:
-    """For each need the most that rows which serve it may gain."""
-    most: Floats = np.where(np.isfinite(values), np.maximum(gains, 0.0)[:, None], 0.0).max(axis=0, initial=0.0)
-    return most

@@ -1,8 +1,4 @@
-"""What prices leave of options in one tier: one line of arithmetic, done for all of them at once.
-
-Half a million options are looked at in every round of pricing, so they are rows of arrays: what each need would get of
-a row, and what the row takes of each pool.
-"""
+"""What prices leave of options in one tier: one line of arithmetic, done for all of them at once."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -12,119 +8,13 @@ import numpy as np
 
 from stackplan.arrays import Floats, Integers
 from stackplan.bases import BaseFinder
-from stackplan.line_arrays import Points
-from stackplan.needs import RoleNeed
+from stackplan.option_rows import Rows, Terms
 from stackplan.options import may_be_in
 from stackplan.problem import Tier
 from stackplan.solve.pricing import PriceList, Turn
 from stackplan.solve.turns import cold_place, levels_of, warm_place
-from stackplan.taken import Taken
 
 _ROUNDED = 0.5  # values are rounded to whole thousandths
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What the numbers of columns and rows stand for."""
-
-    needs: tuple[RoleNeed, ...]
-    places: dict[str, int]  # of needs, by name
-    pools: dict[str, int]
-    keys: dict[str, int]
-    lineages: dict[str, int]
-    groups: dict[str, int]
-    apart: tuple[tuple[int, ...], ...]  # numbers of needs of which no instance serves two
-    mapped: int  # the pool where weights of WARM instances stay mapped; -1 where mapped pages are the loaded ones
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Options, or bounds of them: value by need in HOT (-inf: does not serve it), and bytes by pool when loaded.
-
-    Of the bytes in the pool where weights stay mapped ``loaded`` are weights; ``kept`` are those of all pools.
-    """
-
-    values: Floats
-    key: Integers
-    lineage: Integers
-    group: Integers
-    fixed: Integers
-    per_slot: Integers
-    loaded: Integers
-    kept: Integers
-
-    def __len__(self) -> int:
-        """How many there are."""
-        return len(self.key)
-
-    def some(self, chosen: Any) -> "Rows":
-        """The rows that an index chooses."""
-        return Rows(*(getattr(self, name)[chosen] for name in self.__slots__))
-
-
-@dataclass(frozen=True, slots=True)
-class Sketch:
-    """One row, told in words."""
-
-    key: str
-    lineage: str
-    group: str
-    values: Sequence[tuple[int, float]]  # by place of the need among the terms
-    taken: Taken
-
-
-def rows_of(sketches: Sequence[Sketch], terms: Terms) -> Rows:
-    """Sketches as rows."""
-    values = np.full((len(sketches), len(terms.needs)), -np.inf)
-    for row, one in enumerate(sketches):
-        for need, value in one.values:
-            values[row, need] = value
-
-    def numbers(told: Iterable[int]) -> Integers:
-        return np.fromiter(told, dtype=np.int64, count=len(sketches))
-
-    return Rows(
-        values,
-        numbers(terms.keys[one.key] for one in sketches),
-        numbers(terms.lineages[one.lineage] for one in sketches),
-        numbers(terms.groups[one.group] for one in sketches),
-        *amounts_of([one.taken for one in sketches], terms),
-    )
-
-
-def amounts_of(taken: Sequence[Taken], terms: Terms) -> tuple[Integers, Integers, Integers, Integers]:
-    """What is taken as the last columns of rows: fixed and per slot by pool, loaded and kept."""
-    amounts = np.zeros((3, len(taken), len(terms.pools)), dtype=np.int64)
-    for row, one in enumerate(taken):
-        for pool, *own in one.pools:
-            amounts[:, row, terms.pools[pool]] = own
-    return amounts_loaded(amounts[0], amounts[1], amounts[2], terms)
-
-
-def amounts_at(told: Sequence[Points], terms: Terms) -> tuple[Integers, Integers, Integers, Integers]:
-    """The same of points that are known as arrays, one after the other."""
-    amounts, end = np.zeros((3, sum(map(len, told)), len(terms.pools)), dtype=np.int64), 0
-    for points in told:
-        begun, end = end, end + len(points)
-        for number, pool in enumerate(points.pools):
-            own = amounts[:, begun:end, terms.pools[pool]]
-            own[0], own[1], own[2] = points.fixed[:, number], points.per_slot[:, number], points.weights[:, number]
-    return amounts_loaded(amounts[0], amounts[1], amounts[2], terms)
-
-
-def amounts_loaded(
-    fixed: Integers, per_slot: Integers, weights: Integers, terms: Terms
-) -> tuple[Integers, Integers, Integers, Integers]:
-    """The same of bytes by row and pool."""
-    if terms.mapped < 0:
-        none = np.zeros(len(fixed), dtype=np.int64)
-        return fixed, per_slot, none, none
-    return fixed, per_slot, weights[:, terms.mapped].copy(), weights.sum(axis=1)
-
-
-def joined(parts: Sequence[Rows]) -> Rows:
-    """Rows one after the other."""
-    return Rows(*(np.concatenate([getattr(part, name) for part in parts]) for name in Rows.__slots__))
 
 
 class Offered:
@@ -150,6 +40,18 @@ class Offered:
 
     def gains(self, rows: Rows) -> Floats:
         """What each row may gain at most; -inf where no need may be in this tier."""
+        parts, welcome = self._parts(rows)
+        gains: Floats = welcome + np.minimum(0.0, parts.max(axis=1))
+        return gains
+
+    def profits(self, rows: Rows) -> Floats:
+        """What each row may gain at most where it serves a need, by row and need."""
+        parts, welcome = self._parts(rows)
+        profits: Floats = welcome[:, None] + np.minimum(0.0, parts)
+        return profits
+
+    def _parts(self, rows: Rows) -> tuple[Floats, Floats]:
+        """What each row gains of each need, and of all who gain by it, less what running it costs."""
         parts = rows.values * self._factor - self._price
         for table, own in self._rules:
             parts -= table[getattr(rows, own)]
@@ -158,13 +60,13 @@ class Offered:
             parts -= np.maximum(0.0, slot[:, None] * self._slots - self._loose)
         else:
             parts -= self._turns.costs(rows)
+        several = parts.copy() if self._terms.apart else parts
         for first, *others in self._terms.apart:
-            parts[:, first] = parts[:, [first, *others]].max(axis=1)
-            parts[:, others] = -np.inf
-        together, most = np.maximum(parts, 0.0).sum(axis=1), parts.max(axis=1)
-        self._fit(rows, parts, together)
-        gains: Floats = together + np.minimum(0.0, most) - self._keys[rows.key] - self._running(rows)
-        return gains
+            several[:, first] = several[:, [first, *others]].max(axis=1)
+            several[:, others] = -np.inf
+        together = np.maximum(several, 0.0).sum(axis=1)
+        self._fit(rows, several, together)
+        return parts, together - self._keys[rows.key] - self._running(rows)
 
     def _running(self, rows: Rows) -> Floats:
         cost: Floats = np.zeros(len(rows))

@@ -21,6 +21,11 @@ class Outline:
         """The numbers of its options, by context; none before they are asked for."""
         return range(self.first, self.first + len(self.points or ()))
 
+    def context(self, option: int) -> int:
+        """The context of an option that was asked for."""
+        assert self.points is not None  # noqa: S101
+        return self.points.contexts[option - self.first]
+
     def point(self, option: int) -> tuple[int, Taken]:
         """The context of an option that was asked for, and what it takes."""
         assert self.points is not None  # noqa: S101

@@ -45,10 +45,11 @@ def within_reach(
     leaves = _leaves(market, columns, empty, found, earned, stage.parts) if stage.parts > 1 else [found]
     enough = stage.columns if is_far(found, earned - rewards, stage) else stage.whole
     reached, unseen = _reached(market, leaves, earned, enough)
-    most = stage.columns if len(reached) > enough else len(reached)
-    ceiling = max(unseen, reached[most][0] if len(reached) > most else _NOTHING)
-    kept = market.columns(option for _, option in reached[:most])
-    return Reach(kept | {name: columns[name] for name in known.values()}, ceiling - rewards)
+    options = [option for _, option in reached]
+    if len(reached) > enough:
+        options, unseen = options[: stage.columns], max(unseen, reached[stage.columns][0])
+    kept = market.columns(market.lasting(options, leaves, earned))
+    return Reach(kept | {name: columns[name] for name in known.values()}, unseen - rewards)
 
 
 def _reached(

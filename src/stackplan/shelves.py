@@ -7,7 +7,8 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from stackplan.arrays import Floats, Integers, Truths
-from stackplan.offered import Offered, Rows, Terms, joined, rows_of
+from stackplan.offered import Offered
+from stackplan.option_rows import Rows, Terms, joined, rows_of
 
 Item = TypeVar("Item")
 

@@ -8,7 +8,7 @@ import numpy as np
 from stackplan.arrays import Floats, Integers
 from stackplan.bases import Base, BaseFinder
 from stackplan.needs import pools_of, speaking
-from stackplan.offered import Rows, Sketch, Terms, amounts_loaded
+from stackplan.option_rows import Rows, Sketch, Terms, amounts_loaded
 from stackplan.options import VALUE_PER_POINT, swap_group
 from stackplan.prospects import Prospect, Served
 from stackplan.serving import Placement

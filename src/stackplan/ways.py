@@ -45,6 +45,11 @@ class Way:
         return _configuration(self.served, self.artifact, context_tokens, self.kv_type, self.placement, self.ahead)
 
     @property
+    def files(self) -> tuple[tuple[str, int], ...]:
+        """Its artifacts with the bytes that each takes on disk."""
+        return self.configuration(self.contexts[0]).files
+
+    @property
     def is_whole(self) -> bool:
         """Whether all of the model is where its placement says, none of it left in host memory."""
         return not self.placement.is_cut

@@ -16,7 +16,8 @@ from stackplan.configuration import Configuration
 from stackplan.estimate.engines import place_obstacle
 from stackplan.market import Market
 from stackplan.merits import most_worthy
-from stackplan.offered import Offered, rows_of
+from stackplan.offered import Offered
+from stackplan.option_rows import rows_of
 from stackplan.options import empty_problem
 from stackplan.pipeline import Space, space_of
 from stackplan.problem import TIERS
