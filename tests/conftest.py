@@ -6,6 +6,7 @@ programs is slow, so that `make test` needs none of them; without the program it
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,8 @@ def pytest_configure(config: pytest.Config) -> None:
     state = tempfile.TemporaryDirectory(prefix="stackplan-state-")  # plans shall not rest on what the tester measured
     config.add_cleanup(state.cleanup)
     os.environ["STACKPLAN_STATE"] = state.name
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # begun in the background: whoever we start would inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     said = subprocess.run([sys.executable, str(ENGINE), "--find"], capture_output=True, text=True, check=True).stdout
     built = json.loads(said)
     if "llama" in built:

@@ -36,7 +36,7 @@ def best_alone(space: Space, need: RoleNeed, key: Key, *, most: int = 0) -> list
             answer = _at_best(space, need, merit, base)
             if answer is not None and (known is None or answer.points > known.points):
                 found[name] = answer
-    ordered = sorted(found.values(), key=lambda one: (-one.points, one.base.configuration(0).name))
+    ordered = sorted(found.values(), key=lambda one: (-one.points, one.base.name))
     return ordered[:most] if most else ordered
 
 

@@ -23,7 +23,7 @@ def most_worthy(space: Space, position: int) -> Iterator[tuple[float, Base]]:
                 merit = dict(base.merits).get(position)
                 if merit is not None:
                     count += 1
-                    heapq.heappush(waiting, (-merit, base.configuration(0).name, count, base))
+                    heapq.heappush(waiting, (-merit, base.name, count, base))
             opened += 1
         if waiting:
             merit, _, _, base = heapq.heappop(waiting)

@@ -43,7 +43,7 @@ def _ends(market: Market, number: int, position: int) -> list[Option]:
     """The shortest and the longest option of the base of a prospect that is worth most to a need, in each tier."""
     need = market.finder.needs[position]
     own = [one for one in market.opened(number) if position in dict(one.base.merits)]
-    for outline in sorted(own, key=lambda one: (-dict(one.base.merits)[position], one.base.configuration(0).name))[:1]:
+    for outline in sorted(own, key=lambda one: (-dict(one.base.merits)[position], one.base.name))[:1]:
         points = ((option, outline.point(option)[0]) for option in market.options_of(outline))
         fitting = [option for option, context in points if context >= need.context_floor_tokens]
         return [(option, tier) for option in {*fitting[:1], *fitting[-1:]} for tier in range(len(TIERS))]
@@ -81,7 +81,7 @@ def lightest_columns(market: Market) -> Iterator[Column]:
     required = {position for position, need in enumerate(finder.needs) if need.required}
     market.open(range(len(market.prospects)))
     lightest: dict[tuple[str, bool, str, str], Base] = {}
-    for base in sorted(market.bases, key=lambda base: (_weight(base), base.configuration(0).name)):
+    for base in sorted(market.bases, key=lambda base: (_weight(base), base.name)):
         if required & dict(base.merits).keys():
             key = (base.served.key, base.served.vision, place_name(base.placement), base.kv_type)
             lightest.setdefault(key, base)

@@ -45,9 +45,14 @@ class Way:
         return _configuration(self.served, self.artifact, context_tokens, self.kv_type, self.placement, self.ahead)
 
     @property
+    def name(self) -> str:
+        """What tells it from other ways, whatever the context."""
+        return self.configuration(0).name
+
+    @property
     def files(self) -> tuple[tuple[str, int], ...]:
         """Its artifacts with the bytes that each takes on disk."""
-        return self.configuration(self.contexts[0]).files
+        return self.configuration(0).files
 
     @property
     def is_whole(self) -> bool:
