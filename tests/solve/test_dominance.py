@@ -81,6 +81,21 @@ def test_a_file_that_others_use_too_is_not_freed_so_that_another_in_its_place_ma
     assert best_by_trying_everything(undominated(apart)) == best_by_trying_everything(apart)
 
 
+def test_a_file_is_shared_whatever_one_of_its_users_needs_with_it() -> None:
+    """Who also sees needs a projector with the same file: leaving it frees the file no more."""
+    world = two_needs_of_three_weights()
+    takes = world.candidates[0].takes
+    first, seeing, blind = world.candidates
+    seeing = replace(seeing, id="y", key="y", takes=takes, files=(("file", 2),))
+    blind = replace(blind, id="z", key="z", takes=takes, files=(("file", 1),))
+    renamed = {"best": "a", "second": "y", "third": "z"}
+    other = replace(first, id="a", key="a", files=(("other", 2),))
+    offers = tuple(replace(one, candidate=renamed[one.candidate]) for one in equally_good(world.offers))
+    alike = replace(world, candidates=(other, seeing, blind), offers=offers)
+    assert survivors(alike) == {"a", "y", "z"}
+    assert best_by_trying_everything(undominated(alike)) == best_by_trying_everything(alike)
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_copies_of_everything_change_nothing(seed: int) -> None:
     world = copied(random_world(seed, needs=2, keys=2), times=3, disk_step=seed % 3 - 1)

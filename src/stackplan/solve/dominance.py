@@ -100,7 +100,7 @@ def _rated(problem: Problem) -> _Rated:
             takes[row, first : first + 3] = take.fixed_bytes, take.per_slot_bytes, take.kept_bytes
     disk_bytes = np.array([sum(size for _, size in one.files) for one in candidates], dtype=np.int64)
     users = _users(problem)
-    shared = [tuple(file for file in one.files if len(users[file]) > 1) for one in candidates]
+    shared = [tuple((name, size) for name, size in one.files if len(users[name]) > 1) for one in candidates]
     return _Rated(
         candidates,
         values,
@@ -115,12 +115,12 @@ def _rated(problem: Problem) -> _Rated:
     )
 
 
-def _users(problem: Problem) -> dict[tuple[str, int], set[str]]:
-    """The keys that use each file."""
-    users: dict[tuple[str, int], set[str]] = defaultdict(set)
+def _users(problem: Problem) -> dict[str, set[str]]:
+    """The keys that use each file, whatever else one of them needs with it."""
+    users: dict[str, set[str]] = defaultdict(set)
     for candidate in problem.candidates:
-        for file in candidate.files:
-            users[file].add(candidate.key)
+        for name, _ in candidate.files:
+            users[name].add(candidate.key)
     return users
 
 
