@@ -24,7 +24,7 @@ from stackplan.problem import Choice
 ROOT = Path(__file__).resolve().parents[1]
 GROWTH = ("rtx-3090-ti/everyday", "apple-m4-max-64gb/agents", "dual-rtx-3090/coding")
 FACTORS = (1, 3, 10)
-_LOOPS = 3
+_LOOPS = 3  # of which the least tells the pace
 SHAVED = 4096  # bytes by which each copy of a file is larger than the one before, so that no two are twins
 
 
@@ -126,10 +126,9 @@ def _table(names: list[str]) -> None:
 def _summary(name: str, told: list[float]) -> None:
     seconds = sorted(told)
     quick, most = sum(one <= 1.0 for one in seconds), seconds[9 * len(seconds) // 10]
-    print(
-        f"  {name}: {quick} within 1 s; median {seconds[len(seconds) // 2]:.2f}, nine in ten within {most:.2f}", end=""
-    )
-    print(f", longest {seconds[-1]:.2f} s")
+    middle = seconds[len(seconds) // 2]
+    told = f"median {middle:.2f}, nine in ten within {most:.2f}, longest {seconds[-1]:.2f} s"
+    print(f"  {name}: {quick} within 1 s; {told}")
 
 
 def _growth(names: tuple[str, ...]) -> None:

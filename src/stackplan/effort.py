@@ -33,5 +33,6 @@ class Effort:
 # Some 30 million row-pivots are a second (2026-11, one busy core).
 _SOON = 2_500_000
 # Of 55 bundled plans that were not proved soon a search improved 7, three whose bound was further away (2026-11).
+# Half to three quarters of what is looked at are surpassed (11 plans, 2026-11; docs/adr/0018).
 QUICK = Effort((Stage(_SOON, columns=1_200, whole=4_000, near=0.01),))
 THOROUGH = Effort((*QUICK.stages, Stage(2_400 * _SOON, columns=20_000, whole=40_000, parts=24, steps=8_000)))

@@ -39,7 +39,7 @@ def within_reach(
     known: Mapping[str, str],
     stage: Stage,
 ) -> Reach:
-    """Everything that some choice better than ``known`` could use; grows ``columns`` on the way."""
+    """Everything that some choice better than ``known`` could use, but for what is surpassed; grows ``columns``."""
     rewards = found.reward * len(found.required)
     earned = value(problem_of(empty, columns), known) + rewards
     leaves = _leaves(market, columns, empty, found, earned, stage.parts) if stage.parts > 1 else [found]

@@ -44,8 +44,8 @@ def _ends(market: Market, number: int, position: int) -> list[Option]:
     need = market.finder.needs[position]
     own = [one for one in market.opened(number) if position in dict(one.base.merits)]
     for outline in sorted(own, key=lambda one: (-dict(one.base.merits)[position], one.base.name))[:1]:
-        points = ((option, outline.point(option)[0]) for option in market.options_of(outline))
-        fitting = [option for option, context in points if context >= need.context_floor_tokens]
+        options = market.options_of(outline)
+        fitting = [option for option in options if outline.context(option) >= need.context_floor_tokens]
         return [(option, tier) for option in {*fitting[:1], *fitting[-1:]} for tier in range(len(TIERS))]
     return []
 
