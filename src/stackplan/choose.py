@@ -12,18 +12,20 @@ from math import inf
 from stackplan.bases import BaseFinder
 from stackplan.effort import QUICK, Effort, Stage
 from stackplan.market import TOLERANCE, Market
+from stackplan.meter import within
 from stackplan.options import VALUE_PER_POINT, Column, Deployable, empty_problem
 from stackplan.problem import Choice, NoChoice, Problem
 from stackplan.reach import Reach, is_far, is_negligible, problem_of, within_reach
 from stackplan.seeds import first_columns, lightest_columns
 from stackplan.solve import solve
-from stackplan.solve.lexicographic import known_choice, narrowed, requirement_reward
-from stackplan.solve.neighbourhood import better_choice, good_choice
+from stackplan.solve.lexicographic import known_choice, requirement_reward
+from stackplan.solve.neighbourhood import WALKED, better_choice, good_choice
 from stackplan.solve.pricing import PriceList, prices
 from stackplan.solve.usage import value
 from stackplan.variants import variants
 
 _ROUNDS = 30
+_LEAST_WALK = 0.5  # of a whole one, however much was done before: with 0.3 plans of many roles lost 1 to 3 % (2026-11)
 DEFAULT_SECONDS = 120.0
 
 
@@ -32,7 +34,7 @@ class Chosen:
     """A choice with the problem that it solves and what its candidates mean.
 
     ``offered`` counts the options that were looked at; ``passed_over`` the ways to run a model (in one engine and
-    place) of which a bound told that none of their options could matter.
+    place) of which a bound told that none of their options could matter. ``work_seconds`` is the work that it took.
     """
 
     answer: Choice | NoChoice
@@ -40,6 +42,7 @@ class Chosen:
     deployables: dict[str, Deployable]
     offered: int
     passed_over: int
+    work_seconds: float
 
 
 def choose(
@@ -60,14 +63,14 @@ def choose(
     answer, problem = choice.made()
     if isinstance(answer, NoChoice):  # is it so, or did the seeds miss what little fits?
         choice.columns |= _by_name(lightest_columns(market))
-        answer, problem = choice.made()
+        answer, problem = choice.made_again()
     deployables = {name: column.deployable for name, column in choice.columns.items()}
-    return Chosen(answer, problem, deployables, market.offered, len(market.closed))
+    return Chosen(answer, problem, deployables, market.offered, len(market.closed), market.meter.seconds)
 
 
 @dataclass(slots=True)
 class _Choice:
-    """A choice being made, from the ``columns`` known so far."""
+    """A choice being made, from the ``columns`` known so far; ``begun`` after so many seconds of work."""
 
     market: Market
     empty: Problem
@@ -75,6 +78,7 @@ class _Choice:
     seconds: float
     effort: Effort
     columns: dict[str, Column] = field(default_factory=dict)
+    begun: float = 0.0
 
     def made(self) -> tuple[Choice | NoChoice, Problem]:
         """The best choice, and the problem that it solves."""
@@ -83,13 +87,18 @@ class _Choice:
         if found is not None and known is not None and self._serves(known):
             return self._searched(found, known)
         if self.partial and self._waived(known or {}):
-            return self.made()
+            return self.made_again()
         problem = problem_of(self.empty, self.columns)
         answer = self._solved(problem, self.effort.stages[0])
         if found is not None and isinstance(answer, Choice):
             served = sum(1 for need in found.required if need in answer.assignment)
             answer = _bounded(answer, found.bound - found.reward * served + TOLERANCE)
         return answer, problem
+
+    def made_again(self) -> tuple[Choice | NoChoice, Problem]:
+        """The same once more with what is known by now, and as much work to do as at first."""
+        self.begun = self.market.meter.seconds
+        return self.made()
 
     def _waived(self, known: Mapping[str, str]) -> bool:
         """Ask no more for required needs that nothing at all can serve; whether there are any."""
@@ -114,7 +123,8 @@ class _Choice:
             if found is None:
                 return None
             outside = self.market.best(found)
-            if number == _ROUNDS - 1 or is_negligible(outside.missed, found):
+            self.market.meter.add("relaxed", found.work)
+            if number == _ROUNDS - 1 or self._left(self.effort.priced) < 0 or is_negligible(outside.missed, found):
                 return replace(found, bound=found.bound + outside.missed)
             self.columns |= self.market.columns(outside.options)
         return None
@@ -122,7 +132,10 @@ class _Choice:
     def _walked(self, found: PriceList) -> Mapping[str, str]:
         """A good choice among the columns and other ways to run the same models; empty where none is found."""
         self.columns |= variants(self.market, self.columns, found)
-        return good_choice(problem_of(self.empty, self.columns), found)
+        whole = WALKED * len(self.empty.needs)
+        share = min(1.0, max(_LEAST_WALK, within(self._left(self.effort.reached), "step") / whole))
+        self.market.meter.add("step", share * whole)
+        return good_choice(problem_of(self.empty, self.columns), found, share)
 
     def _searched(self, found: PriceList, known: Mapping[str, str]) -> tuple[Choice | NoChoice, Problem]:
         """The best of what is within reach, stage by stage until it is proved or a stage had too little work."""
@@ -131,14 +144,17 @@ class _Choice:
         for stage in self.effort.stages:
             reach, known = self._reached(found, known, stage)
             problem, outside = problem_of(self.empty, reach.columns), reach.ceiling + TOLERANCE
-            if not reach.is_whole and is_far(found, value(problem, known), stage):
+            self.market.meter.add("entered", len(problem.candidates))
+            is_hopeless = not reach.is_whole and is_far(found, value(problem, known), stage)
+            if is_hopeless or self._left(self.effort.done) < 0:
                 best = _bounded(known_choice(problem, known), bound)
                 continue
-            within = self._solved(narrowed(problem, found, known), stage, known, outside)
-            if isinstance(within, NoChoice):
-                return within, problem
-            best = _bounded(within, min(bound, max(outside, within.bound)))
-            if best.optimal or not (within.optimal or stage.work < last.work):
+            inside = self._solved(problem, stage, known, outside)
+            if isinstance(inside, NoChoice):
+                return inside, problem
+            self.market.meter.add("searched", inside.work)
+            best = _bounded(inside, min(bound, max(outside, inside.bound)))
+            if best.optimal or not (inside.optimal or stage.work < last.work):
                 break
             bound, known = best.bound, best.assignment
         return best or NoChoice(()), problem
@@ -146,17 +162,24 @@ class _Choice:
     def _solved(
         self, problem: Problem, stage: Stage, known: Mapping[str, str] | None = None, outside: float = -inf
     ) -> Choice | NoChoice:
-        return solve(problem, partial=self.partial, seconds=self.seconds, hint=known, outside=outside, work=stage.work)
+        work = min(stage.work, within(self._left(self.effort.done), "searched")) if known else stage.work
+        return solve(problem, partial=self.partial, seconds=self.seconds, hint=known, outside=outside, work=work)
+
+    def _left(self, until: float) -> float:
+        """Seconds of work that are left of so many since the choice was begun."""
+        return until - (self.market.meter.seconds - self.begun)
 
     def _reached(self, found: PriceList, known: Mapping[str, str], stage: Stage) -> tuple[Reach, Mapping[str, str]]:
         """What a choice better than the known one could use, and the best known of that: each narrows the other."""
         while True:
-            reach = within_reach(self.market, self.columns, self.empty, found, known, stage)
+            until = self.begun + self.effort.reached
+            reach = within_reach(self.market, self.columns, self.empty, found, known, stage, until)
             self.columns |= reach.columns
             problem = problem_of(self.empty, reach.columns)
             better = better_choice(problem, found, known, stage.steps)
-            if value(problem, better) <= value(problem, known):
-                return reach, known
+            self.market.meter.add("step", stage.steps * len(self.empty.needs))
+            if value(problem, better) <= value(problem, known) or self._left(self.effort.reached) < 0:
+                return reach, better
             known = better
 
 

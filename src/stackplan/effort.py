@@ -8,9 +8,9 @@ from math import inf
 class Stage:
     """One search for the best choice.
 
-    ``work`` bounds branch and bound of one level: pivots of relaxations times their rows. It looks at all that could
-    matter where that is no more than ``whole`` options, else at the ``columns`` likeliest. ``parts`` is into how many
-    parts the space is split to tell what could. ``steps`` are those of walks from the best choice known. Where the
+    ``work`` bounds branch and bound, all levels together: pivots of relaxations times their rows. It looks at all that
+    could matter where that is no more than ``whole`` options, else at the ``columns`` likeliest. ``parts`` is into how
+    many parts the space is split to tell what could. ``steps`` are those of walks from the best choice known. Where the
     bound is further than ``near`` of the value above that choice, not all is looked for: what is left out would decide,
     and the time is better spent on walks.
     """
@@ -25,14 +25,22 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """Searches one after the other, each wider than the one before, until one has proved its choice."""
+    """Searches one after the other, each wider than the one before, until one has proved its choice.
+
+    After ``priced`` seconds of work (see `Meter`) no more prices are asked for, after ``reached`` no more that could
+    matter is looked into, and after ``done`` no search goes on. What is left out then widens the bound.
+    """
 
     stages: tuple[Stage, ...]
+    priced: float = inf
+    reached: float = inf
+    done: float = inf
 
 
-# Some 30 million row-pivots are a second (2026-11, one busy core).
-_SOON = 2_500_000
+_SOON = 5_000_000
 # Of 55 bundled plans that were not proved soon a search improved 7, three whose bound was further away (2026-11).
 # Half to three quarters of what is looked at are surpassed (11 plans, 2026-11; docs/adr/0018).
-QUICK = Effort((Stage(_SOON, columns=1_200, whole=4_000, near=0.01),))
-THOROUGH = Effort((*QUICK.stages, Stage(2_400 * _SOON, columns=20_000, whole=40_000, parts=24, steps=8_000)))
+_FIRST = Stage(_SOON, columns=1_200, whole=4_000, near=0.01)
+# 0.1 seconds less of each, and 10 to 15 more of 98 bundled plans have no proof; 0.1 more, and 2 fewer (docs/adr/0019).
+QUICK = Effort((_FIRST,), priced=0.65, reached=0.75, done=0.9)
+THOROUGH = Effort((_FIRST, Stage(1_200 * _SOON, columns=20_000, whole=40_000, parts=24, steps=8_000)))

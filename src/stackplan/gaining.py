@@ -1,7 +1,7 @@
 """Which of many options that gain are taken first: the best of each way, and not all of one model."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from stackplan.option_rows import Rows
 
 _ADDED = 150  # options taken in one round
 _OF_A_MODEL, _FEW = 6, 64  # of one model, unless there are few
+_AT_ONCE = 40  # looked into before it is asked whether to go on
 
 Option = tuple[int, int]  # its number, and that of its tier
 
@@ -77,6 +78,15 @@ def tops(rows: Rows, tiers: Iterable[Offered], most: int) -> Iterator[tuple[int,
         before = np.array(counted(rows.key[order]), dtype=np.int64)
         for row in order[(before < most) & np.isfinite(gains[order])].tolist():
             yield row, tier
+
+
+def in_turn(numbers: Integers, gains: Floats, into: Callable[[Integers], None], may_go_on: Callable[[], bool]) -> float:
+    """Look into what gains most first, as long as that may go on; the most that what is left may gain."""
+    for begun in range(0, len(numbers), _AT_ONCE):
+        if not may_go_on():
+            return float(gains[begun])
+        into(numbers[begun : begun + _AT_ONCE])
+    return -np.inf
 
 
 def most_of_each(values: Floats, gains: Floats) -> Floats:

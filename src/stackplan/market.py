@@ -9,6 +9,7 @@ it could gain.
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 
 import numpy as np
 
@@ -16,8 +17,9 @@ from stackplan.arrays import Floats, Integers, Truths
 from stackplan.bases import Base, BaseFinder
 from stackplan.catalog import Artifact, Model
 from stackplan.dominated import Undominated
-from stackplan.gaining import Gaining, Live, Option, most_of_each, tops, varied
+from stackplan.gaining import Gaining, Live, Option, in_turn, most_of_each, tops, varied
 from stackplan.line_arrays import Points
+from stackplan.meter import Meter, within
 from stackplan.narrowing import May, anything, narrowed
 from stackplan.offered import Offered
 from stackplan.option_rows import Rows, Terms, amounts_at, joined, rows_of
@@ -62,6 +64,7 @@ class Market:
     _owners: list[Outline] = field(default_factory=list)  # by option
     _known: Truths = field(default_factory=lambda: np.zeros((0, len(TIERS)), dtype=bool))
     _factors: dict[int, Floats] = field(default_factory=dict)
+    meter: Meter = field(default_factory=Meter)
 
     @classmethod
     def of(cls, prospects: Iterable[Prospect], finder: BaseFinder, may: May = anything) -> "Market":
@@ -70,6 +73,7 @@ class Market:
         terms = terms_of(own, finder)
         outlooks, files, lots = Shelf[Prospect].of(terms), Shelf[FileOf].of(terms), Shelf[Lot].of(terms)
         market = cls(finder, may, terms, own, outlooks, files, lots, rows_of([], terms), rows_of([], terms))
+        market.meter.add("prospect", len(own))
         outlooks.add(own, market._barred(outlooks_of(own, terms), ((one.served.model, None) for one in own)))
         return market
 
@@ -109,6 +113,7 @@ class Market:
     def _look(self, numbers: Integers) -> None:
         """Look into prospects: the files whose weights fit."""
         taken = self._outlooks.take(numbers)
+        self.meter.add("look", len(taken))
         files = [(number, file) for number, prospect in taken for file in prospect.files]
         told = ((prospect.served.model, file) for _, prospect in taken for file in prospect.files)
         rows = self._barred(files_of([prospect for _, prospect in taken], self.terms), told)
@@ -123,7 +128,9 @@ class Market:
     def _rate(self, numbers: Integers) -> None:
         """Rate files: their lots, smaller files first."""
         begun, lots = len(self._lots.items), list[Lot]()
-        for _, (number, file) in self._files.take(np.sort(numbers)):
+        taken = self._files.take(np.sort(numbers))
+        self.meter.add("rate", len(taken))
+        for _, (number, file) in taken:
             lot = self.finder.lot(self.prospects[number], file, self._undominated[number])
             if lot is not None:
                 self._lots_of[number].append(begun + len(lots))
@@ -138,6 +145,7 @@ class Market:
             kept = narrowed(self.finder.bases_of(lot), self.may)
             own = [Outline(base, begun + len(fresh) + place) for place, base in enumerate(kept)]
             self._outlines_of[number] = own
+            self.meter.add("base", len(lot.ways))
             fresh += own
         if fresh:
             self._outlines += fresh
@@ -161,7 +169,7 @@ class Market:
         self._rate(unrated[:_RATED])
         unopened, lots = self._lots.promising(tiers, TOLERANCE)
         self._open(unopened[:_OPENED])
-        live = self._live(tiers, TOLERANCE, sparing=True)
+        live = self._live(tiers, TOLERANCE, _ASKED)
         gains = np.where(self._known[live.options], -np.inf, live.gains)
         best = np.maximum.reduceat(gains, live.starts, axis=0) if len(live.starts) else gains
         missed = [
@@ -173,14 +181,17 @@ class Market:
         ]
         return Gaining(tuple(varied(live, gains, best, TOLERANCE)), float(np.max(missed, axis=0).sum()))
 
-    def above(self, found: PriceList, least: float) -> tuple[Integers, Floats]:
-        """Every option that may gain more than ``least`` in some tier, and by tier what each may gain."""
-        tiers = self._tiers(found)
-        self._look(self._outlooks.promising(tiers, least)[0])
-        self._rate(self._files.promising(tiers, least)[0])
-        self._open(self._lots.promising(tiers, least)[0])
-        live = self._live(tiers, least)
-        return live.options, live.gains
+    def above(self, found: PriceList, least: float, until: float = inf) -> tuple[Integers, Floats, float]:
+        """Every option that may gain more than ``least`` in some tier, and by tier what each may gain.
+
+        Looks into nothing more when so many seconds of work were done; last the most that what is left may gain.
+        """
+        tiers, missed = self._tiers(found), -inf
+        for shelf, into in ((self._outlooks, self._look), (self._files, self._rate), (self._lots, self._open)):
+            missed = max(missed, in_turn(*shelf.promising(tiers, least), into, lambda: self.meter.seconds < until))
+        most = min(len(self._outlines), within(until - self.meter.seconds, "ask"))
+        live = self._live(tiers, least, int(most))
+        return live.options, live.gains, max(missed, live.bounds.max(initial=-inf))
 
     def best_of_each(self, lists: Iterable[PriceList], keys: Collection[str]) -> list[Option]:
         """At each list of prices the option that each of some models gains most by in each tier, of what was opened."""
@@ -223,6 +234,7 @@ class Market:
             column = column_of(outline.base, context, taken, TIERS[tier], self.finder)
             if column is not None:
                 made[column.candidate.id] = column
+        self.meter.add("column", len(made))
         return made
 
     def options_of(self, outline: Outline) -> range:
@@ -231,17 +243,18 @@ class Market:
         return outline.options
 
     def _tiers(self, found: PriceList) -> list[Offered]:
+        self.meter.add("list")
+        self.meter.add("row", len(self._outlooks.rows) + len(self._files.rows) + len(self._lots.rows))
         return [Offered(found, tier, self.finder, self.terms) for tier in TIERS]
 
-    def _live(self, tiers: list[Offered], least: float, *, sparing: bool = False) -> Live:
-        """Options of outlines that may gain more than ``least``; ``sparing`` asks for few that nobody asked for."""
+    def _live(self, tiers: list[Offered], least: float, most: int) -> Live:
+        """Options of outlines that may gain more than ``least``; asks for the ``most`` likeliest of new ones."""
         bounds = np.stack([tier.gains(self._outlined) for tier in tiers], axis=1)
         highest = bounds.max(axis=1, initial=-np.inf)
         hopeful = np.flatnonzero(highest > least)
         fresh = hopeful[[self._outlines[number].first < 0 for number in hopeful]]
         fresh = fresh[np.argsort(-highest[fresh], kind="stable")]
-        unasked = fresh[_ASKED:] if sparing else fresh[:0]
-        outlines = np.setdiff1d(hopeful, unasked, assume_unique=True)
+        outlines = np.setdiff1d(hopeful, unasked := fresh[most:], assume_unique=True)
         self._ask([self._outlines[number] for number in outlines])
         outlines = outlines[[bool(self._outlines[number].points) for number in outlines]]
         own = [self._outlines[number].options for number in outlines]
@@ -252,6 +265,7 @@ class Market:
             chosen = np.flatnonzero(bounds[owners, number] > least)
             gains[chosen, number] = tier.gains(self._optioned.some(options[chosen]))
         keys = self._outlined.key[owners]
+        self.meter.add("row", len(bounds) + len(options))
         return Live(outlines, options, gains, np.cumsum(sizes) - sizes, unasked, highest[unasked], keys)
 
     def _ask(self, outlines: Iterable[Outline]) -> None:
@@ -259,6 +273,7 @@ class Market:
         told: list[tuple[int, Points]] = []
         for outline in outlines:
             if outline.first < 0:
+                self.meter.add("ask")
                 outline.first, outline.points = len(self._owners), self.finder.points(outline.base)
                 self._owners += [outline] * len(outline.points)
                 told += [(outline.number, outline.points)] if outline.points else []

@@ -101,7 +101,8 @@ class Usage:
 class Choice:
     """An answer: which candidate serves each need, and how good it is known to be.
 
-    ``value`` is the sum of offers less diversity penalties, ``bound`` the proved upper bound of it.
+    ``value`` is the sum of offers less diversity penalties, ``bound`` the proved upper bound of it. ``work`` is what
+    the search took, see `Relaxation.work`.
     """
 
     assignment: dict[str, str]
@@ -111,6 +112,7 @@ class Choice:
     disk_bytes: int
     optimal: bool
     status: str = "optimal"
+    work: float = field(default=0.0, compare=False)
 
     @property
     def gap(self) -> float:

@@ -38,13 +38,17 @@ def within_reach(
     found: PriceList,
     known: Mapping[str, str],
     stage: Stage,
+    until: float,
 ) -> Reach:
-    """Everything that some choice better than ``known`` could use, but for what is surpassed; grows ``columns``."""
+    """Everything that some choice better than ``known`` could use, but for what is surpassed; grows ``columns``.
+
+    Looks into nothing more ``until`` so many seconds of work were done; what then is left is told by the ceiling.
+    """
     rewards = found.reward * len(found.required)
     earned = value(problem_of(empty, columns), known) + rewards
     leaves = _leaves(market, columns, empty, found, earned, stage.parts) if stage.parts > 1 else [found]
     enough = stage.columns if is_far(found, earned - rewards, stage) else stage.whole
-    reached, unseen = _reached(market, leaves, earned, enough)
+    reached, unseen = _reached(market, leaves, earned, enough, until)
     options = [option for _, option in reached]
     if len(reached) > enough:
         options, unseen = options[: stage.columns], max(unseen, reached[stage.columns][0])
@@ -53,7 +57,7 @@ def within_reach(
 
 
 def _reached(
-    market: Market, leaves: Sequence[PriceList], earned: float, enough: int
+    market: Market, leaves: Sequence[PriceList], earned: float, enough: int, until: float
 ) -> tuple[list[tuple[float, Option]], float]:
     """Options that could be part of more than ``earned`` with the most that they could be part of, likeliest first.
 
@@ -63,14 +67,15 @@ def _reached(
     floor = max(earned, top - _NEARBY * abs(top))
     while True:
         best: dict[Option, float] = {}
+        unseen = _NOTHING if floor <= earned else floor
         for leaf in leaves:
             least = floor - leaf.bound - TOLERANCE
-            options, gains = market.above(leaf, least)
+            options, gains, missed = market.above(leaf, least, until)
+            unseen = max(unseen, leaf.bound + missed)
             for place, tier in zip(*(gains > least).nonzero(), strict=True):
                 option = (int(options[place]), int(tier))
                 best[option] = max(best.get(option, _NOTHING), leaf.bound + gains[place, tier])
-        if floor <= earned or len(best) >= enough:
-            unseen = _NOTHING if floor <= earned else floor
+        if floor <= earned or len(best) >= enough or market.meter.seconds > until:
             return sorted(((most, one) for one, most in best.items()), key=lambda pair: (-pair[0], pair[1])), unseen
         floor = max(earned, top - _WIDER * (top - floor))
 

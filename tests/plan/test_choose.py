@@ -159,6 +159,37 @@ def test_more_worlds_in_parts(seed: int) -> None:
     assert compare(seed, THOROUGH) in {"proved", "unproved", "none"}
 
 
+HURRIES = (0.0, 0.02, 0.06, 0.15)  # seconds of work
+
+
+@pytest.mark.parametrize("seconds", HURRIES)
+@pytest.mark.parametrize("seed", [1, 7, 16])
+def test_a_choice_in_a_hurry_fits_and_its_bound_holds(seed: int, seconds: float) -> None:
+    """Whatever is left out for want of time, be it all but the first prices, the bound covers."""
+    hurry = replace(QUICK, priced=seconds / 2, reached=seconds, done=seconds)
+    assert compare(seed, hurry) in {"proved", "unproved", "none"}
+
+
+def test_more_work_never_ends_in_more_doubt() -> None:
+    world = bundled("rtx-3060-12gb", "everyday")
+    hurries = [replace(QUICK, priced=share * 0.65, reached=share * 0.75, done=share * 0.9) for share in (0.2, 0.6, 2.0)]
+    answers = [plan_world(replace(world, effort=hurry)).chosen.answer for hurry in hurries]
+    assert all(isinstance(answer, Choice) for answer in answers)
+    bounds = [answer.bound for answer in answers if isinstance(answer, Choice)]
+    assert bounds == sorted(bounds, reverse=True)
+    assert bounds[0] > bounds[-1]
+
+
+def test_work_is_told_and_ends_about_when_it_should() -> None:
+    """What is under way is finished: a round of prices, a few files, a walk."""
+    world = bundled("rtx-3090-ti", "orchestrator")
+    chosen = plan_world(world).chosen
+    assert QUICK.reached < chosen.work_seconds < QUICK.done + 0.5
+    assert plan_world(replace(world, effort=replace(QUICK, priced=0.0, reached=0.0))).chosen.work_seconds < (
+        chosen.work_seconds
+    )
+
+
 @pytest.mark.exhaustive
 def test_the_choice_is_that_of_the_whole_space_in_many_more_worlds() -> None:
     """Unproved answers are honest ones, but they must stay the exception in worlds as small as these."""

@@ -153,13 +153,25 @@ def test_what_is_hot_on_a_card_costs_no_host_memory() -> None:
 def _told(space: Space, found: PriceList) -> Iterator[tuple[float, float]]:
     """What rows and prices say of 300 options in each tier that serve one need."""
     market = space.market
-    options, gains = market.above(found, -np.inf)
+    options, gains, _ = market.above(found, -np.inf)
     for place in range(0, len(options), max(1, len(options) // 300)):
         for tier in range(len(TIERS)):
             for column in market.columns([(int(options[place]), tier)]).values():
                 profits = found.profits(column.candidate, column.offers)
                 if len(profits) == 1:
                     yield float(gains[place, tier]), max(profits.values())
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.05, 0.1])
+def test_what_is_not_looked_at_for_want_of_time_gains_no_more_than_is_said(seconds: float) -> None:
+    space = space_of(bundled("rtx-3060-12gb", "everyday"))
+    found = list(_prices(space, rounds=3))[-1]
+    options, gains, missed = space.market.above(found, 0.0, until=seconds)
+    whole, every, none = space.market.above(found, 0.0)
+    assert none == -np.inf
+    assert len(options) < len(whole)
+    seen = np.sort(gains[gains > missed])
+    assert (seen == np.sort(every[every > missed])).all()
 
 
 @pytest.mark.parametrize("position", [0, 2])

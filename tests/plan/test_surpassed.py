@@ -61,7 +61,7 @@ def within(profile: str, stack: str) -> tuple[Market, PriceList, float, list[Opt
     found_columns, found = priced(space, market)
     problem = problem_of(empty_problem(space.finder.host, space.finder.needs, space.finder.rating), found_columns)
     earned = value(problem, good_choice(problem, found)) + found.reward * len(found.required)
-    numbers, gains = market.above(found, earned - found.bound)
+    numbers, gains, _ = market.above(found, earned - found.bound)
     places = zip(*(gains > earned - found.bound).nonzero(), strict=True)
     return market, found, earned, [(int(numbers[place]), int(tier)) for place, tier in places]
 

@@ -40,8 +40,8 @@ class Answer:
 class Exact:
     """One problem under one deadline, and the levels ``held`` so far.
 
-    ``work`` bounds one minimum (see `Relaxation.work`); ``deadline`` is there for emergencies only, since what it cuts
-    off depends on the machine.
+    ``work`` bounds all minima together (see `Relaxation.work`), of which ``spent`` is done; ``deadline`` is there for
+    emergencies only, since what it cuts off depends on the machine.
     """
 
     index: Indexed
@@ -50,6 +50,12 @@ class Exact:
     clock: Callable[[], float]
     work: float = NEVER
     held: list[tuple[list[Term], str, float]] = field(default_factory=list)
+    spent: float = 0.0
+
+    @property
+    def left(self) -> float:
+        """Work that may still be done."""
+        return self.work - self.spent
 
     def minimum(
         self, cost: dict[Named, float], start: Mapping[str, str] | None = None, *, step: float = _EXACT
@@ -67,7 +73,8 @@ class Exact:
         structure = structure_of(self.index, programme)
         tree = Tree(programme, structure, judge.verdict, judge.guess, step - _EXACT, known)
         try:
-            outcome = tree.search(self.work, lambda: self.clock() > self.deadline)
+            outcome = tree.search(self.left, lambda: self.clock() > self.deadline)
+            self.spent += outcome.work
         except SimplexError:
             if start is None:
                 raise

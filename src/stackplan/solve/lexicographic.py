@@ -25,7 +25,6 @@ from stackplan.units import MIB
 
 DEFAULT_SECONDS = 60.0
 _MOST_TIED = 500  # offers among which ties are settled by proof; more cost more than the tie is worth
-_TIES = 2  # a tie is worth so much less work than a proof; with 6 of the quick search ties stayed open (2026-11)
 _TIED_MIB = 8 / MIB
 _WHOLE = 1.0  # values are whole numbers
 _TIED_VALUE = 1.0  # thousandths of a point: what float prices may be off
@@ -44,7 +43,7 @@ def solve(
     """The best choice, or the minimal conflict that forbids one. ``hint`` is an assignment that fits, to begin from.
 
     What is not part of the problem may be worth ``outside``: ties are not settled where that is more than the answer.
-    ``work`` bounds each level in a way that is the same on every machine (see `Relaxation.work`).
+    ``work`` bounds all levels together in a way that is the same on every machine (see `Relaxation.work`).
 
     ``partial`` serves as many required needs as can be instead of answering NoChoice. When time runs out the best
     choice known is given with its true bound and ``optimal`` False.
@@ -59,11 +58,13 @@ def solve(
     if answer.termination is Termination.INFEASIBLE:
         return NoChoice(minimal_conflict(problem))
     if answer.termination is not Termination.OPTIMAL:
-        return _unproved(problem, index, answer, known)
+        unproved = _unproved(problem, index, answer, known)
+        return replace(unproved, work=exact.spent) if isinstance(unproved, Choice) else unproved
     assignment = answer.assignment
     if value(problem, assignment) + 1 > outside:
         assignment = _settled(exact, found, assignment)
-    return _choice(problem, assignment, bound=value(problem, assignment), status="optimal")
+    best = _choice(problem, assignment, bound=value(problem, assignment), status="optimal")
+    return replace(best, work=exact.spent)
 
 
 def narrowed(problem: Problem, found: PriceList | None, known: Mapping[str, str] | None) -> Problem:
@@ -132,7 +133,7 @@ def _settled(exact: Exact, found: PriceList | None, assignment: dict[str, str]) 
     index = indexed(_within_reach(exact.index.problem, found, assignment))
     if exact.work < NEVER and len(index.offers) > _MOST_TIED:
         return assignment
-    ties = Exact(index, exact.partial, exact.deadline, exact.clock, work=exact.work / _TIES)
+    ties = Exact(index, exact.partial, exact.deadline, exact.clock, exact.work, spent=exact.spent)
     values = _value_with_requirements(index) if exact.partial else list(value_terms(index))
     best = assignment
     ties.hold(values, "G", best, -0.5)
@@ -142,6 +143,7 @@ def _settled(exact: Exact, found: PriceList | None, assignment: dict[str, str]) 
             break
         best = answer.assignment
         ties.hold(terms, "L", best, _TIED_MIB)
+    exact.spent = ties.spent
     return best
 
 

@@ -22,6 +22,7 @@ _FAR = 8.0  # how far down the offers what is forced is looked for, on average
 _SKIPPED = 0.08  # of the offers, by chance
 _STEPS = 300  # of a walk
 _HALVED = ((36, 25), (9, 100), (3, _STEPS))  # how many go on, the best so far, and the steps of each
+WALKED = sum(count * steps for count, steps in _HALVED)
 _PLAIN = 4  # of so many starts one is put together from nothing
 _WARMTH = 0.02  # of the value: how much worse what is kept may be at first, on average
 _HARDLY = 0.5  # values are whole numbers: what is as near to the bound is the best there is
@@ -49,7 +50,7 @@ class _Search:
             if self._completed(packing):
                 yield packing.chosen
 
-    def halved(self, choices: Iterable[list[int]]) -> list[int] | None:
+    def halved(self, choices: Iterable[list[int]], share: float) -> list[int] | None:
         """The best end of walks from many choices: all a short way, the best of them further; None without any.
 
         Successive halving (Karnin, Koren and Somekh, 2013): most of the work goes to what was good soon.
@@ -57,7 +58,7 @@ class _Search:
         ends = list(choices)
         for kept, steps in _HALVED:
             distinct = {tuple(one): one for one in sorted(ends, key=self.layout.value, reverse=True)}
-            ends = [self.walk(Packing(self.layout, one), steps) for one in list(distinct.values())[:kept]]
+            ends = [self.walk(Packing(self.layout, one), int(share * steps)) for one in list(distinct.values())[:kept]]
         return max(ends, key=self.layout.value, default=None)
 
     def _round(self, packing: Packing) -> None:
@@ -175,10 +176,10 @@ class _Search:
         return self.ranked[self.upto(len(_SHARES))]
 
 
-def good_choice(problem: Problem, found: PriceList) -> dict[str, str]:
+def good_choice(problem: Problem, found: PriceList, share: float = 1.0) -> dict[str, str]:
     """The best choice of walks from many beginnings; empty where none is found that serves all that is required."""
     search = _search(problem, found)
-    best = search.halved(search.begun(_HALVED[0][0]))
+    best = search.halved(search.begun(_HALVED[0][0]), share)
     if best is None:  # what is required leaves little room: the lightest first
         light = start_assignment(problem)
         return {} if light is None else search.walked(light)

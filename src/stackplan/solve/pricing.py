@@ -79,6 +79,8 @@ class PriceList:
     ended: Ended = field(default_factory=lambda: ({}, {}))
     served: Mapping[tuple[str, str], float] = field(default_factory=dict)
     """By need and candidate the share of the need that the relaxation lets it serve, where any."""
+    work: int = 0
+    """What it took, see `Relaxation.work`."""
     _turns: dict[_Asked, Turn] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     @property
@@ -177,7 +179,7 @@ def prices(problem: Problem, reward: float, before: PriceList | None = None) -> 
     duals = dict(zip(programme.rows, found.prices, strict=True))
     shares = zip(index.offers, found.values, strict=False)
     served = {(offer.need, offer.candidate): share for offer, share in shares if share > _SOME}
-    return replace(listed(index, -found.objective, duals, reward), ended=ended, served=served)
+    return replace(listed(index, -found.objective, duals, reward), ended=ended, served=served, work=relaxation.work)
 
 
 def priced_programme(problem: Problem, reward: float) -> tuple[Indexed, Programme]:

@@ -27,6 +27,7 @@ Ended = tuple[Mapping[Named, int], Mapping[Named, int]]  # unusual states of col
 _OPTIMAL, _INFEASIBLE, _UNBOUNDED_OR_INFEASIBLE, _ABOVE_BOUND, _ITERATIONS = 7, 8, 9, 11, 14
 _KNOWN_ENDINGS = {_OPTIMAL, _INFEASIBLE, _UNBOUNDED_OR_INFEASIBLE, _ABOVE_BOUND, _ITERATIONS}
 _SOLVE_IN_PIVOTS = 20  # taking up a basis costs about as much
+_STATED_IN_PIVOTS = 200  # of one row: what stating a row or a column costs (2026-11)
 _BY_COLUMN, _MINIMISE = 1, 1
 _DUAL = 1
 _PRIMAL, _AT_LOWER, _BASIC = 4, 0, 1
@@ -57,8 +58,8 @@ class Relaxation:
         self.rows = len(programme.rows)
         self._library = _library()
         self._model = ctypes.c_void_p(self._library.Highs_create())
-        self.work = 0
-        """Pivots so far times rows, and a little for each solve: what the time goes with."""
+        self.work = _STATED_IN_PIVOTS * (self.columns + self.rows)
+        """Pivots so far times rows, and a little for each solve and for stating it: what the time goes with."""
         for name in (b"output_flag", b"log_to_console"):
             self._library.Highs_setBoolOptionValue(self._model, name, 0)
         self._library.Highs_setIntOptionValue(self._model, b"threads", 1)

@@ -38,11 +38,15 @@ class Judged(Generic[Found]):
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[Found]):
-    """How a search ended: the best found, a proved lower bound of every cost, and whether nothing better is left."""
+    """How a search ended: the best found, a proved lower bound of every cost, and whether nothing better is left.
+
+    ``work`` is what it took (see `Relaxation.work`).
+    """
 
     best: Judged[Found]
     bound: float
     closed: bool
+    work: float
 
 
 @dataclass(order=True, slots=True)
@@ -86,7 +90,7 @@ class Tree(Generic[Found]):
                     heapq.heappush(waiting, other)
                 node = better or self._next(waiting)
         left = [one.bound for one in [*waiting, *([node] if node else [])] if one.bound < self._cutoff]
-        return Outcome(self.best, min(left, default=self.best.cost), not left)
+        return Outcome(self.best, min(left, default=self.best.cost), not left, relaxation.work)
 
     @property
     def _cutoff(self) -> float:

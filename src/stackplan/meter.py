@@ -1,0 +1,48 @@
+"""Work that planning did, told as the time that one processor takes for it.
+
+A clock would end a search sooner on a slow machine, and the plan would be another one. Work is counted instead: it is
+the same everywhere, and what it takes is known from measurements.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal[
+    "prospect", "look", "rate", "base", "ask", "list", "row", "column", "relaxed", "step", "entered", "searched"
+]
+
+# Millionths of a second of one processor: least squares over the bundled plans, begun from each part timed by itself.
+# Eight in ten take 0.8 to 1.15 times as long (2026-11, docs/adr/0019); `bench/solve.py` tells how it is now.
+_MICROSECONDS: dict[Kind, float] = {
+    "prospect": 80.0,  # bounded
+    "look": 40.0,  # a prospect looked into
+    "rate": 180.0,  # a file in one place
+    "base": 65.0,  # a way to run it
+    "ask": 130.0,  # what it takes at each context
+    "list": 3_200.0,  # prices made ready
+    "row": 0.5,  # an option, or a bound of many, priced
+    "column": 44.0,
+    "relaxed": 0.032,  # of a relaxation's work
+    "step": 8.0,  # of a walk, for each need
+    "entered": 120.0,  # a column given to branch and bound
+    "searched": 0.13,  # of a search's work
+}
+
+
+@dataclass(slots=True)
+class Meter:
+    """Work done so far."""
+
+    seconds: float = 0.0
+    """What it takes."""
+    counts: dict[Kind, float] = field(default_factory=dict)
+
+    def add(self, kind: Kind, count: float = 1) -> None:
+        """So much more of a kind was done."""
+        self.counts[kind] = self.counts.get(kind, 0.0) + count
+        self.seconds += count * _MICROSECONDS[kind] / 1e6
+
+
+def within(seconds: float, kind: Kind) -> float:
+    """How much of a kind may be done in so many seconds."""
+    return max(0.0, seconds) * 1e6 / _MICROSECONDS[kind]
