@@ -7,6 +7,7 @@ warm process, from a world that is read to a plan: what `stackplan plan` does af
 
 A machine that others use may be half as fast in one second as in the next. So each plan stands between two runs of one
 small loop, and what it took is also told as if the machine had been all the time as fast as it was at its fastest.
+``metered`` is the work that was counted, as the time that it should take (`stackplan.meter`): planning ends by that.
 """
 
 import gc
@@ -35,6 +36,7 @@ class Run:
     seconds: float
     cpu_seconds: float
     pace: float
+    work_seconds: float
     offered: int
     columns: int
     status: str
@@ -50,10 +52,11 @@ def run(world: World) -> Run:
     planned = plan_world(world)
     seconds, spent = time.perf_counter() - started, time.process_time() - cpu
     pace = (pace + _pace()) / 2
-    answer, problem = planned.chosen.answer, planned.chosen.problem
-    status = answer.status if isinstance(answer, Choice) else "no plan"
-    gap = answer.gap if isinstance(answer, Choice) else 0.0
-    return Run(seconds, spent, pace, planned.chosen.offered, len(problem.candidates), status, gap)
+    chosen = planned.chosen
+    status = chosen.answer.status if isinstance(chosen.answer, Choice) else "no plan"
+    gap = chosen.answer.gap if isinstance(chosen.answer, Choice) else 0.0
+    told = (chosen.work_seconds, chosen.offered, len(chosen.problem.candidates))
+    return Run(seconds, spent, pace, *told, status, gap)
 
 
 def _pace() -> float:
@@ -100,12 +103,14 @@ def worlds(names: list[str]) -> Iterator[tuple[str, World]]:
 
 
 def _row(name: str, done: Run) -> str:
-    figures = f"{done.seconds:8.2f} {done.cpu_seconds:8.2f} {done.offered:11,} {done.columns:9,}"
+    figures = (
+        f"{done.seconds:8.2f} {done.cpu_seconds:8.2f} {done.work_seconds:8.2f} {done.offered:11,} {done.columns:9,}"
+    )
     return f"{name:36} {figures}  {done.status:9} {100 * done.gap:7.3f} %"
 
 
 def _head(first: str) -> str:
-    return f"{first:36} {'seconds':>8} {'own cpu':>8} {'offered':>11} {'columns':>9}  {'status':9} {'gap':>9}"
+    return f"{first:36} {'seconds':>8} {'own cpu':>8} {'metered':>8} {'offered':>11} {'columns':>9}  {'status':9} {'gap':>9}"
 
 
 def _table(names: list[str]) -> None:
@@ -120,7 +125,10 @@ def _table(names: list[str]) -> None:
     _summary("as measured", [one.seconds for one in found])
     _summary("had the machine always been as fast as once", [one.seconds * fastest / one.pace for one in found])
     slowest = max(one.pace for one in found)
-    print(f"  its slowest moment was {slowest / fastest:.1f} times as slow as its fastest\n")
+    print(f"  its slowest moment was {slowest / fastest:.1f} times as slow as its fastest")
+    ratios = sorted(one.seconds * fastest / one.pace / one.work_seconds for one in found)
+    low, middle, high = (ratios[len(ratios) * share // 10] for share in (1, 5, 9))
+    print(f"  as fast as once, a metered second took {middle:.2f} (eight in ten: {low:.2f} to {high:.2f})\n")
 
 
 def _summary(name: str, told: list[float]) -> None:

@@ -58,9 +58,13 @@ def choose(
     its true bound and ``optimal`` False.
     """
     finder = market.finder
-    choice = _Choice(market, empty_problem(finder.host, finder.needs, finder.rating), partial, seconds, effort)
+    empty, own = empty_problem(finder.host, finder.needs, finder.rating), effort.after(market.meter.seconds)
+    choice = _Choice(market, empty, partial, seconds, own)
     choice.columns = first_columns(market)
     answer, problem = choice.made()
+    if isinstance(answer, NoChoice) and choice.is_cut_short:
+        choice.effort = replace(own, priced=inf)
+        answer, problem = choice.made_again()
     if isinstance(answer, NoChoice):  # is it so, or did the seeds miss what little fits?
         choice.columns |= _by_name(lightest_columns(market))
         answer, problem = choice.made_again()
@@ -79,6 +83,7 @@ class _Choice:
     effort: Effort
     columns: dict[str, Column] = field(default_factory=dict)
     begun: float = 0.0
+    is_cut_short: bool = False  # in want of time for more prices
 
     def made(self) -> tuple[Choice | NoChoice, Problem]:
         """The best choice, and the problem that it solves."""
@@ -124,7 +129,8 @@ class _Choice:
                 return None
             outside = self.market.best(found)
             self.market.meter.add("relaxed", found.work)
-            if number == _ROUNDS - 1 or self._left(self.effort.priced) < 0 or is_negligible(outside.missed, found):
+            self.is_cut_short = self._left(self.effort.priced) < 0
+            if number == _ROUNDS - 1 or self.is_cut_short or is_negligible(outside.missed, found):
                 return replace(found, bound=found.bound + outside.missed)
             self.columns |= self.market.columns(outside.options)
         return None

@@ -1,7 +1,9 @@
 """How much work goes into a proof, in units that no slow machine changes: the same plan comes out everywhere."""
 
-from dataclasses import dataclass
-from math import inf
+from dataclasses import dataclass, replace
+from math import inf, sqrt
+
+_BOUNDED = 0.2  # seconds of work that bound the space of the bundled catalog at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,12 @@ class Effort:
     priced: float = inf
     reached: float = inf
     done: float = inf
+
+    def after(self, seconds: float) -> "Effort":
+        """The same with more work where so many ``seconds`` of it bounded the space, as they do for large catalogs."""
+        more, late = sqrt(max(1.0, seconds / _BOUNDED)), max(0.0, seconds - _BOUNDED)
+        priced, reached, done = (late + more * each for each in (self.priced, self.reached, self.done))
+        return replace(self, priced=priced, reached=reached, done=done)
 
 
 _SOON = 5_000_000

@@ -73,6 +73,7 @@ class Market:
         terms = terms_of(own, finder)
         outlooks, files, lots = Shelf[Prospect].of(terms), Shelf[FileOf].of(terms), Shelf[Lot].of(terms)
         market = cls(finder, may, terms, own, outlooks, files, lots, rows_of([], terms), rows_of([], terms))
+        market.meter.add("space")
         market.meter.add("prospect", len(own))
         outlooks.add(own, market._barred(outlooks_of(own, terms), ((one.served.model, None) for one in own)))
         return market

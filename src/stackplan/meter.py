@@ -8,13 +8,26 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Kind = Literal[
-    "prospect", "look", "rate", "base", "ask", "list", "row", "column", "relaxed", "step", "entered", "searched"
+    "space",
+    "prospect",
+    "look",
+    "rate",
+    "base",
+    "ask",
+    "list",
+    "row",
+    "column",
+    "relaxed",
+    "step",
+    "entered",
+    "searched",
 ]
 
 # Millionths of a second of one processor: least squares over the bundled plans, begun from each part timed by itself.
 # Eight in ten take 0.8 to 1.15 times as long (2026-11, docs/adr/0019); `bench/solve.py` tells how it is now.
 _MICROSECONDS: dict[Kind, float] = {
-    "prospect": 80.0,  # bounded
+    "space": 60_000.0,  # whatever its size
+    "prospect": 40.0,  # bounded
     "look": 40.0,  # a prospect looked into
     "rate": 180.0,  # a file in one place
     "base": 65.0,  # a way to run it
