@@ -110,7 +110,8 @@ def _row(name: str, done: Run) -> str:
 
 
 def _head(first: str) -> str:
-    return f"{first:36} {'seconds':>8} {'own cpu':>8} {'metered':>8} {'offered':>11} {'columns':>9}  {'status':9} {'gap':>9}"
+    figures = f"{'seconds':>8} {'own cpu':>8} {'metered':>8} {'offered':>11} {'columns':>9}"
+    return f"{first:36} {figures}  {'status':9} {'gap':>9}"
 
 
 def _table(names: list[str]) -> None:
