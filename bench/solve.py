@@ -19,6 +19,7 @@ from pathlib import Path
 
 from stackplan.catalog import Artifact, Catalog, Model
 from stackplan.cli.world import Asked, read_world
+from stackplan.meter import Meter
 from stackplan.pipeline import World, plan_world
 from stackplan.problem import Choice
 
@@ -36,7 +37,7 @@ class Run:
     seconds: float
     cpu_seconds: float
     pace: float
-    work_seconds: float
+    work: Meter
     offered: int
     columns: int
     status: str
@@ -55,7 +56,7 @@ def run(world: World) -> Run:
     chosen = planned.chosen
     status = chosen.answer.status if isinstance(chosen.answer, Choice) else "no plan"
     gap = chosen.answer.gap if isinstance(chosen.answer, Choice) else 0.0
-    told = (chosen.work_seconds, chosen.offered, len(chosen.problem.candidates))
+    told = (chosen.work, chosen.offered, len(chosen.problem.candidates))
     return Run(seconds, spent, pace, *told, status, gap)
 
 
@@ -104,7 +105,7 @@ def worlds(names: list[str]) -> Iterator[tuple[str, World]]:
 
 def _row(name: str, done: Run) -> str:
     figures = (
-        f"{done.seconds:8.2f} {done.cpu_seconds:8.2f} {done.work_seconds:8.2f} {done.offered:11,} {done.columns:9,}"
+        f"{done.seconds:8.2f} {done.cpu_seconds:8.2f} {done.work.seconds:8.2f} {done.offered:11,} {done.columns:9,}"
     )
     return f"{name:36} {figures}  {done.status:9} {100 * done.gap:7.3f} %"
 
@@ -127,7 +128,7 @@ def _table(names: list[str]) -> None:
     _summary("had the machine always been as fast as once", [one.seconds * fastest / one.pace for one in found])
     slowest = max(one.pace for one in found)
     print(f"  its slowest moment was {slowest / fastest:.1f} times as slow as its fastest")
-    ratios = sorted(one.seconds * fastest / one.pace / one.work_seconds for one in found)
+    ratios = sorted(one.seconds * fastest / one.pace / one.work.seconds for one in found)
     low, middle, high = (ratios[len(ratios) * share // 10] for share in (1, 5, 9))
     print(f"  as fast as once, a metered second took {middle:.2f} (eight in ten: {low:.2f} to {high:.2f})\n")
 

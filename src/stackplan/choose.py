@@ -12,7 +12,7 @@ from math import inf
 from stackplan.bases import BaseFinder
 from stackplan.effort import QUICK, Effort, Stage
 from stackplan.market import TOLERANCE, Market
-from stackplan.meter import within
+from stackplan.meter import Meter, within
 from stackplan.options import VALUE_PER_POINT, Column, Deployable, empty_problem
 from stackplan.problem import Choice, NoChoice, Problem
 from stackplan.reach import Reach, is_far, is_negligible, problem_of, within_reach
@@ -34,7 +34,7 @@ class Chosen:
     """A choice with the problem that it solves and what its candidates mean.
 
     ``offered`` counts the options that were looked at; ``passed_over`` the ways to run a model (in one engine and
-    place) of which a bound told that none of their options could matter. ``work_seconds`` is the work that it took.
+    place) of which a bound told that none of their options could matter. ``work`` is what it took.
     """
 
     answer: Choice | NoChoice
@@ -42,7 +42,7 @@ class Chosen:
     deployables: dict[str, Deployable]
     offered: int
     passed_over: int
-    work_seconds: float
+    work: Meter
 
 
 def choose(
@@ -69,7 +69,7 @@ def choose(
         choice.columns |= _by_name(lightest_columns(market))
         answer, problem = choice.made_again()
     deployables = {name: column.deployable for name, column in choice.columns.items()}
-    return Chosen(answer, problem, deployables, market.offered, len(market.closed), market.meter.seconds)
+    return Chosen(answer, problem, deployables, market.offered, len(market.closed), market.meter)
 
 
 @dataclass(slots=True)

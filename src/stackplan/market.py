@@ -190,8 +190,7 @@ class Market:
         tiers, missed = self._tiers(found), -inf
         for shelf, into in ((self._outlooks, self._look), (self._files, self._rate), (self._lots, self._open)):
             missed = max(missed, in_turn(*shelf.promising(tiers, least), into, lambda: self.meter.seconds < until))
-        most = min(len(self._outlines), within(until - self.meter.seconds, "ask"))
-        live = self._live(tiers, least, int(most))
+        live = self._live(tiers, least, int(min(len(self._outlines), within(until - self.meter.seconds, "ask"))))
         return live.options, live.gains, max(missed, live.bounds.max(initial=-inf))
 
     def best_of_each(self, lists: Iterable[PriceList], keys: Collection[str]) -> list[Option]:
@@ -255,7 +254,8 @@ class Market:
         hopeful = np.flatnonzero(highest > least)
         fresh = hopeful[[self._outlines[number].first < 0 for number in hopeful]]
         fresh = fresh[np.argsort(-highest[fresh], kind="stable")]
-        outlines = np.setdiff1d(hopeful, unasked := fresh[most:], assume_unique=True)
+        unasked = fresh[most:]
+        outlines = np.setdiff1d(hopeful, unasked, assume_unique=True)
         self._ask([self._outlines[number] for number in outlines])
         outlines = outlines[[bool(self._outlines[number].points) for number in outlines]]
         own = [self._outlines[number].options for number in outlines]

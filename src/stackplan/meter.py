@@ -24,8 +24,9 @@ Kind = Literal[
 ]
 
 # Millionths of a second of one processor: least squares over the bundled plans, begun from each part timed by itself.
-# Eight in ten take 0.8 to 1.15 times as long (2026-11, docs/adr/0019); `bench/solve.py` tells how it is now.
-_MICROSECONDS: dict[Kind, float] = {
+# At the machine's fastest pace eight in ten plans took 0.72 to 0.96 times as long (2026-11, docs/adr/0019).
+# `bench/work.py` fits them anew, `bench/solve.py` sets the sum beside the clock.
+MICROSECONDS: dict[Kind, float] = {
     "space": 60_000.0,  # whatever its size
     "prospect": 40.0,  # bounded
     "look": 40.0,  # a prospect looked into
@@ -53,9 +54,9 @@ class Meter:
     def add(self, kind: Kind, count: float = 1) -> None:
         """So much more of a kind was done."""
         self.counts[kind] = self.counts.get(kind, 0.0) + count
-        self.seconds += count * _MICROSECONDS[kind] / 1e6
+        self.seconds += count * MICROSECONDS[kind] / 1e6
 
 
 def within(seconds: float, kind: Kind) -> float:
     """How much of a kind may be done in so many seconds."""
-    return max(0.0, seconds) * 1e6 / _MICROSECONDS[kind]
+    return max(0.0, seconds) * 1e6 / MICROSECONDS[kind]
