@@ -157,6 +157,13 @@ def test_a_plan_on_a_pipe_has_no_colour_and_names_the_next_step(stackplan) -> No
     assert done.stdout.endswith("Next: stackplan apply cpu-only\n")
 
 
+def test_a_plan_without_a_proof_says_how_to_go_on(stackplan) -> None:
+    for profile, stack, proved in (("rtx-3090-ti", "everyday", True), ("rtx-3060-12gb", "research", False)):
+        done = stackplan("plan", profile, "--stack", stack, "--json")
+        assert (json.loads(done.stdout)["proof"]["gap"] == 0) == proved
+        assert ("--prove searches" in done.stderr) != proved
+
+
 def test_the_next_step_asks_for_the_plan_that_was_shown() -> None:
     given = {"profile": "2x rtx-3090", "settings": ["worker.context=16k", "code.tier=hot"], "ram": "128GiB"}
     asked = asked_from({**given, "forbid": None, "no_measurements": True, "commercial": False, "as_json": False})
