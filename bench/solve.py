@@ -7,6 +7,7 @@ warm process, from a world that is read to a plan: what `stackplan plan` does af
 
 A machine that others use may be half as fast in one second as in the next. So each plan stands between two runs of one
 small loop, and what it took is also told as if the machine had been all the time as fast as it was at its fastest.
+What took over a second is timed again afterwards.
 ``metered`` is the work that was counted, as the time that it should take (`stackplan.meter`): planning ends by that.
 """
 
@@ -27,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 GROWTH = ("rtx-3090-ti/everyday", "apple-m4-max-64gb/agents", "dual-rtx-3090/coding")
 FACTORS = (1, 3, 10)
 _LOOPS = 3  # of which the least tells the pace
+_SLOW, _AGAIN = 1.0, 2  # what took so many seconds is timed so many times more
 SHAVED = 4096  # bytes by which each copy of a file is larger than the one before, so that no two are twins
 
 
@@ -117,14 +119,22 @@ def _head(first: str) -> str:
 
 def _table(names: list[str]) -> None:
     print(_head("profile/stack"))
-    found = []
+    found, slow = [], []
     for name, world in worlds(names):
         found.append(run(world))
+        slow += [(len(found) - 1, name, world)] if found[-1].seconds > _SLOW else []
         print(_row(name, found[-1]), flush=True)
+    least = list(found)
+    for number, name, world in slow * _AGAIN:
+        if least[number].seconds > _SLOW:
+            again = run(world)
+            least[number] = min(least[number], again, key=lambda one: one.seconds)
+            print(_row(f"{name} again", again), flush=True)
     fastest = min(one.pace for one in found)
     proved = sum(one.status in {"optimal", "no plan"} for one in found)
     print(f"{len(found)} plans: {proved} proved or refuted")
     _summary("as measured", [one.seconds for one in found])
+    _summary(f"the least of {_AGAIN + 1} where that was over {_SLOW:g} s", [one.seconds for one in least])
     _summary("had the machine always been as fast as once", [one.seconds * fastest / one.pace for one in found])
     slowest = max(one.pace for one in found)
     print(f"  its slowest moment was {slowest / fastest:.1f} times as slow as its fastest")
