@@ -177,8 +177,8 @@ class _Choice:
 
     def _reached(self, found: PriceList, known: Mapping[str, str], stage: Stage) -> tuple[Reach, Mapping[str, str]]:
         """What a choice better than the known one could use, and the best known of that: each narrows the other."""
+        until = self.begun + self.effort.reached
         while True:
-            until = self.begun + self.effort.reached
             reach = within_reach(self.market, self.columns, self.empty, found, known, stage, until)
             self.columns |= reach.columns
             problem = problem_of(self.empty, reach.columns)

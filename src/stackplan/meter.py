@@ -23,7 +23,8 @@ Kind = Literal[
     "searched",
 ]
 
-# Millionths of a second of one processor: least squares over the bundled plans, begun from each part timed by itself.
+# Millionths of a second of one processor: least squares over the bundled plans, begun from each part timed by
+# itself; what bounds the space and what searches take was timed by itself only.
 # At the machine's fastest pace eight in ten plans took 0.72 to 0.96 times as long (2026-11, docs/adr/0019).
 # `bench/work.py` fits them anew, `bench/solve.py` sets the sum beside the clock.
 MICROSECONDS: dict[Kind, float] = {

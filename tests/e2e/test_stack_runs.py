@@ -210,16 +210,15 @@ def download(running: Running) -> None:
     hub.close()
 
 
-def planned_instance(running: Running, name: str) -> dict[str, Any]:
-    """An instance of the plan that runs."""
+def planned_instances(running: Running) -> dict[str, dict[str, Any]]:
+    """The instances of the plan that is applied, by name."""
     plan = json.loads((running.folder / "deploy" / "plan.json").read_text(encoding="utf-8"))
-    return next(one for one in plan["instances"] if one["id"] == name)
+    return {one["id"]: one for one in plan["instances"]}
 
 
 def tiers(running: Running) -> dict[str, int]:
     """How many instances of the plan are in each tier."""
-    plan = json.loads((running.folder / "deploy" / "plan.json").read_text(encoding="utf-8"))
-    found = [one["tier"].lower() for one in plan["instances"]]
+    found = [one["tier"].lower() for one in planned_instances(running).values()]
     return {tier: found.count(tier) for tier in ("hot", "warm", "cold")}
 
 
@@ -278,7 +277,7 @@ def test_what_is_calibrated_here_is_what_the_next_plan_of_this_machine_rests_on(
     (measured,) = json.loads(told.stdout)["measured"]
     assert measured["host_peak_bytes"] > 0
     # Held to what was measured: slowed down by other work, it would lose to another cache type with a derived speed.
-    held = ("--set", f"worker.kv={planned_instance(running, 'tiny-worker')['kv_type']}")
+    held = ("--set", f"worker.kv={planned_instances(running)['tiny-worker']['kv_type']}")
     asked = ("plan", "--catalog", "cat", "--stack", "tiny.yaml", *held, "--json")
     after, derived = (json.loads(running.stackplan(*asked, *more).stdout) for more in ((), ("--no-measurements",)))
     assert [one["instance"] for one in after["measurements"]["used"]] == ["tiny-worker"]
