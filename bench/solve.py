@@ -15,7 +15,7 @@ import gc
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from stackplan.catalog import Artifact, Catalog, Model
@@ -23,6 +23,7 @@ from stackplan.cli.world import Asked, read_world
 from stackplan.meter import Meter
 from stackplan.pipeline import World, plan_world
 from stackplan.problem import Choice
+from stackplan.values import replace
 
 ROOT = Path(__file__).resolve().parents[1]
 GROWTH = ("rtx-3090-ti/everyday", "apple-m4-max-64gb/agents", "dual-rtx-3090/coding")

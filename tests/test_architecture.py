@@ -21,7 +21,7 @@ RANKS = {
     name: rank
     for rank, names in enumerate(
         """
-        __init__ arrays meter units errors remote remote_schema runtime
+        __init__ arrays meter units errors remote remote_schema runtime values
         architecture bundled catalog_schema contexts effort hardware problem stack strict_yaml
         backends catalog catalog_files class_code content_index deploy device_catalog engine_schema gguf host_difference host_json profile_schema quality_tables reservations serving taken vocabulary yaml_schema
         catalog_codec configuration declared_host device_catalog_schema estimate idle_host measurement needs placements plan quality quantisation solve speed_index stack_schema utility
@@ -97,7 +97,7 @@ PURE = {
     "line_arrays", "market", "measurement", "merits", "meter", "narrowing", "needs", "offered", "option_rows",
     "options", "outlines", "pipeline", "placements", "plan", "problem", "proposers", "prospects", "quality",
     "quantisation", "rating", "reach", "reasons", "remote", "runtime", "saving", "seeds", "serving", "shelves",
-    "sketches", "surpassed", "traded", "utility", "utility_terms", "variants", "ways", "whatif",
+    "sketches", "surpassed", "traded", "utility", "utility_terms", "values", "variants", "ways", "whatif",
 }  # fmt: skip
 ASKING_A_PROGRAM = {"estimate.oracle"}  # runs llama.cpp's own estimator beside ours; no plan comes through it
 OF_THE_WORLD = {"os", "time", "datetime", "random", "secrets", "socket", "subprocess", "tempfile", "shutil", "glob"}

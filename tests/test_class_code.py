@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from stackplan.class_code import MAX_BYTES, kept_class_code
+from stackplan.values import replace
 
 POINT = """
 @dataclass(frozen=True, slots=True, order=True)
@@ -48,7 +49,7 @@ def test_classes_from_kept_code_are_as_python_makes_them(tmp_path: Path) -> None
     assert kept(tmp_path).stat().st_mtime_ns == before  # nothing had to be compiled
     for kind in (first, second):
         assert repr(kind(1, (2,))) == "Point(x=1, y=(2,))"
-        assert kind(1) == dataclasses.replace(kind(2), x=1) < kind(2)
+        assert kind(1) == replace(kind(2), x=1) < kind(2)
         assert len({kind(1), kind(1), kind(2)}) == 2
         with pytest.raises(dataclasses.FrozenInstanceError):
             kind(1).x = 2

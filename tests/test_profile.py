@@ -1,7 +1,7 @@
 """Named machines: the bundled profiles, devices on the fly, the user's own files, and mistakes in them."""
 
 import json
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from stackplan.profile_schema import PolicySchema
 from stackplan.stack import Policy
 from stackplan.strict_yaml import parse_yaml
 from stackplan.units import GIB, MIB
+from stackplan.values import replace
 from stackplan.yaml_schema import checked
 
 BUNDLED = {

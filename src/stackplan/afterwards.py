@@ -7,7 +7,6 @@ Fewer experts change the answers, so somebody has to ask for them.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from stackplan.assess import HostAssessor
 from stackplan.configuration import Configuration
@@ -15,6 +14,7 @@ from stackplan.estimate.engines import estimate_serving
 from stackplan.needs import RoleNeed
 from stackplan.plan import Instance, Plan, PlannedDemand, PoolBudget
 from stackplan.serving import Estimate
+from stackplan.values import replace
 
 # Tokens proposed at once, after as many in common as `render.llama_options` asks for. With llama.cpp's own 12 in common
 # and 48 proposed (b11434) it hardly ever proposes, and every row costs a vocabulary of logits per slot. Public reports

@@ -10,6 +10,8 @@ H ``heads``, K ``kv_heads``, hd ``head_length_k``/``head_length_v``, N ``experts
 from dataclasses import dataclass
 from enum import StrEnum
 
+from msgspec import Struct
+
 
 class Attention(StrEnum):
     """What a layer keeps per token or per sequence."""
@@ -26,8 +28,7 @@ FULL, SLIDING, LATENT = Attention.FULL, Attention.SLIDING, Attention.LATENT
 RECURRENT, NONE = Attention.RECURRENT, Attention.NONE
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(Struct, frozen=True):
     """One transformer block.
 
     ``kv_heads``, ``head_length_k`` and ``head_length_v`` give the width of a cached row (for latent attention one
@@ -97,8 +98,7 @@ class Tensor:
         return product
 
 
-@dataclass(frozen=True, slots=True)
-class Architecture:
+class Architecture(Struct, frozen=True):
     """A model's shape.
 
     ``name`` is the GGUF architecture ("qwen3moe"). ``layers`` has one entry per block, in order.
@@ -148,8 +148,7 @@ class Architecture:
         return any(layer.k_width or layer.v_width for layer in self.layers)
 
 
-@dataclass(frozen=True, slots=True)
-class WeightTable:
+class WeightTable(Struct, frozen=True):
     """Bytes of one file's tensors by where engines put them: everything placement needs, and no tensor list.
 
     ``layer_bytes[i]`` are the bytes of block i without its routed experts, ``expert_bytes[i]`` those experts.

@@ -5,7 +5,7 @@ not on the context. Everything asked twice is answered once.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from stackplan.architecture import WeightTable
@@ -24,6 +24,7 @@ from stackplan.estimate.weight_places import weights_by_place
 from stackplan.hardware import Device, Host
 from stackplan.serving import HOST, Demand, Estimate, Placement, SpeedEstimate, Unestimable
 from stackplan.taken import PoolTaken, Taken
+from stackplan.values import replace
 
 # Speeds are compared with this much text already read: a short working session, far from the limits of a cache.
 KV_DEPTH_TOKENS = 4096

@@ -6,9 +6,11 @@ buffer that is the widest of several. That buffer is found by asking about files
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from operator import add
+
+from msgspec import Struct
 
 from stackplan.architecture import WeightTable
 from stackplan.catalog import Artifact
@@ -16,6 +18,7 @@ from stackplan.configuration import Configuration
 from stackplan.hardware import Basis
 from stackplan.serving import Placement, Unestimable
 from stackplan.taken import PoolTaken, Taken
+from stackplan.values import replace
 
 SEPARABLE_ENGINES = frozenset({"llama.cpp", "ollama"})  # their answer is weights and a shape
 _HUGE = 1 << 60  # bytes: more than everything else of any model together, so that it shows in a sum
@@ -24,8 +27,7 @@ Largest = tuple[int, int]  # bytes of the largest tensor of a layer, and of the 
 Ask = Callable[[Configuration, int], Taken | Unestimable]
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(Struct, frozen=True):
     """What a file adds to what its model takes in one place: weights by pool, and the largest tensors to stage.
 
     ``vocabulary`` is what the server keeps of the file's header, by pool like the weights.
@@ -49,8 +51,7 @@ class Staging:
     copies: int
 
 
-@dataclass(frozen=True, slots=True)
-class Bare:
+class Bare(Struct, frozen=True):
     """What a model takes without its file's weights, pool by pool: ``fixed + per_slot * slots``.
 
     ``weights`` of it are weights all the same: of what is loaded beside the file.

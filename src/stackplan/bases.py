@@ -5,7 +5,7 @@ the same for every quantisation) plus the file's part (weights), so that the sha
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -27,11 +27,11 @@ from stackplan.rating import Rating
 from stackplan.serving import Unestimable
 from stackplan.stack import Policy
 from stackplan.taken import Taken
+from stackplan.values import replace
 from stackplan.ways import Lot, Rater, Way
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Base(Way):
+class Base(Way, frozen=True, eq=False):
     """A way to run a model, and what it takes at the first of its contexts: with one slot that fits its place alone."""
 
     least: Taken

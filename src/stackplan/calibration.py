@@ -5,7 +5,7 @@ version comes first, then this very machine, then the nearest context, then the 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from stackplan.configuration import Configuration, place_name
 from stackplan.hardware import Basis, Host, PoolKind
@@ -22,6 +22,7 @@ from stackplan.measurement import (
 from stackplan.plan import Instance, Plan, PlannedMeasurements, UsedMeasurement
 from stackplan.serving import SpeedEstimate
 from stackplan.units import format_bytes
+from stackplan.values import replace
 
 # A peak beyond the estimate by more than its own error (docs/estimate.md: worst 2 %) is told.
 _PEAK_TOLERANCE = 1.02

@@ -1,13 +1,14 @@
 """What can be served and by whom: models, artifacts, engines, roles. Values only; reading is `catalog_yaml`'s."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from msgspec import Struct, field
 
 from stackplan.architecture import Architecture, WeightTable
 from stackplan.hardware import Basis
 
 
-@dataclass(frozen=True, slots=True)
-class Licence:
+class Licence(Struct, frozen=True):
     """Terms of a model. ``commercial`` is None when nobody could read them."""
 
     id: str
@@ -17,8 +18,7 @@ class Licence:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class QualityFigure:
+class QualityFigure(Struct, frozen=True):
     """One published result of one model."""
 
     metric: str
@@ -29,8 +29,7 @@ class QualityFigure:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Artifact:
+class Artifact(Struct, frozen=True):
     """One downloadable form of a model.
 
     ``format`` is gguf, safetensors, ctranslate2 or ollama (a tag of Ollama's library, which is a GGUF behind a name).
@@ -59,8 +58,7 @@ class Artifact:
     weights: WeightTable | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(Struct, frozen=True):
     """One set of weights as published.
 
     ``suits`` names the role kinds that its makers or users give it. ``thinking`` is "none", "always", "switchable" or
@@ -110,8 +108,7 @@ class Model:
         return "mixture-of-experts" if shape.experts else "dense"
 
 
-@dataclass(frozen=True, slots=True)
-class Role:
+class Role(Struct, frozen=True):
     """A job, and what it needs of whoever does it; from ``catalog/roles.yaml``.
 
     ``suits`` lists the model kinds that may serve it, ``scale`` the quality scale that counts, ``mode`` the gateway's
@@ -145,8 +142,7 @@ class Role:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
+class Engine(Struct, frozen=True):
     """A program that serves artifacts; from ``catalog/engines.yaml``.
 
     ``images`` maps a backend to a pinned image, ``health_check`` is a command that exists in it. ``accelerations`` are

@@ -6,9 +6,11 @@ the weight table is stretched to it. `Finding` names each such case, for ``stack
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from stackplan.architecture import WeightTable
 from stackplan.bundled import bundled_folder
@@ -36,14 +38,14 @@ from stackplan.catalog_yaml import HINT, CatalogRecords, Located
 from stackplan.engine_schema import EngineRecord
 from stackplan.hardware import Basis
 from stackplan.strict_yaml import read_yaml
+from stackplan.values import replace
 from stackplan.yaml_schema import checked
 
 SPELT_VARIOUSLY = frozenset({"F32", "F16", "BF16", "MXFP4"})
 TOWER_BYTES_PER_PARAMETER = 2  # vision towers are kept in 16 bits (facts of every projector file listed)
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """A published size that the quantiser's rules do not give. ``note`` is the reason, where the record states one."""
 
     artifact: str

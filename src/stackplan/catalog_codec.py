@@ -1,13 +1,14 @@
 """A finished catalog as compact JSON rows and back, fast enough for every start of the program.
 
-Rows are lists in the order of the dataclass fields. What repeats is stored once and is one object again: layers (a
+Rows are lists in the order of the fields. What repeats is stored once and is one object again: layers (a
 model has a few kinds), shapes (tunes have their model's), weight tables (publishers share recipes) and the bytes of
 layers (a table has a few values, so each layer is one letter). Reading trusts nothing: whatever does not fit raises,
 and the caller builds anew.
 """
 
-from dataclasses import fields
 from typing import Any
+
+from msgspec import Struct
 
 from stackplan.architecture import Architecture, Attention, Layer, WeightTable
 from stackplan.catalog import Artifact, Catalog, Engine, Licence, Model, QualityFigure, Role
@@ -18,9 +19,9 @@ _FIRST_LETTER = 0x30  # letters from "0" on name the distinct values of a row
 Row = list[Any]
 
 
-def _values(record: Any) -> Row:
-    """The field values of a dataclass, in order."""
-    return [getattr(record, field.name) for field in fields(record)]
+def _values(record: Struct) -> Row:
+    """The field values of a record, in order."""
+    return [getattr(record, name) for name in record.__struct_fields__]
 
 
 class _Store:
@@ -59,7 +60,7 @@ def encode(catalog: Catalog) -> dict[str, Any]:
     layers, shapes, tables = _Store(), _Store(), _Store()
     models = []
     for model in catalog.models:
-        row = dict(zip((field.name for field in fields(model)), _values(model), strict=True))
+        row = dict(zip(Model.__struct_fields__, _values(model), strict=True))
         row["licence"] = _values(model.licence)
         row["quality"] = [_values(figure) for figure in model.quality]
         row["architecture"] = None if model.architecture is None else shapes.place(model.architecture)
@@ -81,8 +82,8 @@ def encode(catalog: Catalog) -> dict[str, Any]:
 def _encode_architecture(shape: Architecture, layers: _Store) -> Row:
     """A shape, its layers as positions."""
     return [
-        [layers.place(layer) for layer in shape.layers] if field.name == "layers" else getattr(shape, field.name)
-        for field in fields(shape)
+        [layers.place(layer) for layer in shape.layers] if name == "layers" else getattr(shape, name)
+        for name in Architecture.__struct_fields__
     ]
 
 
@@ -148,9 +149,9 @@ def _decode_artifact(row: Row, model: str, tables: list[WeightTable]) -> Artifac
     return Artifact(row[0], model, *row[1:])
 
 
-def _place(record: type, name: str) -> int:
+def _place(record: type[Struct], name: str) -> int:
     """The position of a field."""
-    return [field.name for field in fields(record)].index(name)
+    return record.__struct_fields__.index(name)
 
 
 _BASES = {str(basis): basis for basis in Basis}

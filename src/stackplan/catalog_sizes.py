@@ -1,7 +1,7 @@
 """How large a file is: what a source printed, what the quantiser writes for the shape, and how to join the two."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -11,6 +11,7 @@ from stackplan.catalog_yaml import Located
 from stackplan.errors import UserError
 from stackplan.estimate.weights import Prepared, prepare
 from stackplan.units import GIB, MIB, parse_bytes
+from stackplan.values import replace
 
 # Hugging Face refuses single files above 50 GB, so publishers split them (huggingface_hub 2.4 docs, "storage limits").
 LARGEST_SINGLE_FILE_BYTES = 50 * 10**9

@@ -6,7 +6,7 @@ part of a better choice than the known one (`reach`) goes to the solver, and its
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import inf
 
 from stackplan.bases import BaseFinder
@@ -22,6 +22,7 @@ from stackplan.solve.lexicographic import known_choice, requirement_reward
 from stackplan.solve.neighbourhood import WALKED, better_choice, good_choice
 from stackplan.solve.pricing import PriceList, prices
 from stackplan.solve.usage import value
+from stackplan.values import replace
 from stackplan.variants import variants
 
 _ROUNDS = 30

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from stackplan.catalog import Artifact, Model
 from stackplan.serving import Acceleration, Placement, Serving
 
@@ -9,8 +11,7 @@ from stackplan.serving import Acceleration, Placement, Serving
 WHOLE_TEXT_MODES = frozenset({"embedding", "rerank"})
 
 
-@dataclass(frozen=True, slots=True)
-class Ahead:
+class Ahead(Struct, frozen=True):
     """Who proposes tokens to a model: its own prediction head, or ``draft_model`` in its file ``draft``.
 
     ``rollback_tokens`` is how many more recurrent states per slot the engine then keeps of the model.
@@ -35,8 +36,7 @@ class Saved:
     checkpoints: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
+class Configuration(Struct, frozen=True):
     """An artifact in an engine with a context per slot, a KV type, a placement.
 
     It has its eyes if ``vision``, is sped up by ``ahead``, and keeps ``saved`` prompts.

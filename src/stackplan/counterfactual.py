@@ -5,7 +5,7 @@ need is served so, with the utility counted as before (tests/explain holds it ag
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from stackplan.bases import Base
 from stackplan.catalog import Artifact, Model
@@ -16,6 +16,7 @@ from stackplan.plan import Plan
 from stackplan.problem import NoChoice, Problem
 from stackplan.solve.conflict import is_feasible
 from stackplan.units import MIB
+from stackplan.values import replace
 
 SECONDS = 4.0
 _LARGEST_SHORTFALL = 1 << 44  # 16 TiB: beyond any machine that is planned for

@@ -1,7 +1,9 @@
 """How much work goes into a proof, in units that no slow machine changes: the same plan comes out everywhere."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf, sqrt
+
+from stackplan.values import replace
 
 _BOUNDED = 0.2  # seconds of work that bound the space of the bundled catalog at most
 

@@ -6,6 +6,7 @@ from itertools import accumulate
 from math import log2
 
 import numpy as np
+from msgspec import Struct
 
 from stackplan.arrays import Floats, Integers, Truths
 from stackplan.bare import SEPARABLE_ENGINES
@@ -18,8 +19,7 @@ from stackplan.serving import Placement
 from stackplan.utility import LEAST_FACTOR
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Files:
+class Files(Struct, frozen=True, eq=False):
     """Files of a model in some places: the quality that each keeps, by place and file its speed, by pool its bytes."""
 
     model: Model

@@ -4,7 +4,7 @@ Bounded in number and time: what was not tried is not told. Every fix is written
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -17,6 +17,7 @@ from stackplan.plan import Plan
 from stackplan.problem import NoChoice
 from stackplan.stack import Request
 from stackplan.units import GIB, format_bytes, format_tokens, parse_bytes
+from stackplan.values import replace
 
 SECONDS = 12.0
 MOST_FIXES = 6

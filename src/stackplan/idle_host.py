@@ -1,9 +1,8 @@
 """A host as if nothing but the system ran on it: for planning while an earlier stack still holds memory."""
 
-from dataclasses import replace
-
 from stackplan.hardware import Basis, Host, Pool, PoolKind, Reservation
 from stackplan.reservations import HELD_BY_OTHERS, SYSTEM_RESERVE, SYSTEM_SHARE
+from stackplan.values import replace
 
 
 def idle_host(host: Host) -> Host:

@@ -1,10 +1,10 @@
 """A curve over contexts as arrays, so that all contexts of a file are told at once."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import takewhile
 
 import numpy as np
+from msgspec import Struct
 
 from stackplan.arrays import Integers
 from stackplan.bare import Bare, File, reordered
@@ -13,8 +13,7 @@ from stackplan.taken import PoolTaken, Taken
 Row = tuple[int, ...]  # what `row_of` says of one context
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Points:
+class Points(Struct, frozen=True, eq=False):
     """What a file takes at each of ``contexts``: bytes by context and pool."""
 
     contexts: tuple[int, ...]
@@ -33,8 +32,7 @@ class Points:
         return Taken(tuple(map(PoolTaken, self.pools, *amounts)))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LineArrays:
+class LineArrays(Struct, frozen=True, eq=False):
     """A line of a shape as far as somebody can tell; staging by kind and pool, see `bare.Staging`."""
 
     pools: tuple[str, ...]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from stackplan.errors import UserError
 from stackplan.plan import CatalogStamp, Plan, PlannedArtifact, plan_data, plan_to_json
+from stackplan.values import replace
 
 SCHEMA = 1
 LOCK_NAME = "stackplan.lock"
@@ -177,9 +178,7 @@ def pinned_plan(plan: Plan, artifacts: Iterable[LockedArtifact]) -> Plan:
     Sizes stay as planned: they belong to figures that were proved together.
     """
     pins = {artifact.id: artifact for artifact in artifacts}
-    return dataclasses.replace(
-        plan, artifacts=tuple(_pinned(artifact, pins.get(artifact.id)) for artifact in plan.artifacts)
-    )
+    return replace(plan, artifacts=tuple(_pinned(artifact, pins.get(artifact.id)) for artifact in plan.artifacts))
 
 
 def _pinned(artifact: PlannedArtifact, pin: LockedArtifact | None) -> PlannedArtifact:
@@ -187,7 +186,7 @@ def _pinned(artifact: PlannedArtifact, pin: LockedArtifact | None) -> PlannedArt
         return artifact
     weights = pin.weight_files
     sums = {file.path: file.sha256 for file in pin.files}
-    return dataclasses.replace(
+    return replace(
         artifact,
         files=weights or artifact.files,
         revision=pin.revision or artifact.revision,
@@ -214,7 +213,7 @@ def _locked_artifact(artifact: PlannedArtifact, known: LockedArtifact | None) ->
     )
     if known is None or not _is_same(known, fresh):
         return fresh
-    return dataclasses.replace(
+    return replace(
         fresh,
         revision=known.revision or fresh.revision,
         files=known.files or fresh.files,

@@ -8,7 +8,7 @@ it could gain.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import inf
 
 import numpy as np
@@ -31,6 +31,7 @@ from stackplan.shelves import Shelf
 from stackplan.sketches import files_of, lot_sketch, outlooks_of, sketch_of, terms_of
 from stackplan.solve.pricing import PriceList
 from stackplan.surpassed import surpassed
+from stackplan.values import replace
 from stackplan.ways import Lot
 
 TOLERANCE = 1.0  # thousandths of a utility point: what float prices may be off
@@ -288,9 +289,7 @@ class Market:
         numbers = np.repeat([number for number, _ in told], [len(points) for _, points in told])
         factors = np.array([self._factor(context) for _, points in told for context in points.contexts])
         repeated, amounts = self._outlined.some(numbers), amounts_at([points for _, points in told], self.terms)
-        fixed, per_slot, loaded, kept = amounts
-        values = repeated.values * factors
-        return replace(repeated, values=values, fixed=fixed, per_slot=per_slot, loaded=loaded, kept=kept)
+        return Rows(repeated.values * factors, repeated.key, repeated.lineage, repeated.group, *amounts)
 
     def _factor(self, context: int) -> Floats:
         known = self._factors.get(context)

@@ -1,11 +1,11 @@
 """Part of a space: whom it may serve with what."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Protocol
 
 from stackplan.bases import Base
 from stackplan.catalog import Artifact, Model
+from stackplan.values import replace
 
 
 class May(Protocol):

@@ -1,12 +1,13 @@
 """What each role needs, once the stack, the role's own defaults and the user's pins are put together."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from stackplan.catalog import Catalog, Role
 from stackplan.errors import UserError
 from stackplan.stack import RoleRequest, Stack
+from stackplan.values import replace
 
 
 @dataclass(frozen=True, slots=True)

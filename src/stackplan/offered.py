@@ -1,10 +1,10 @@
 """What prices leave of options in one tier: one line of arithmetic, done for all of them at once."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 from stackplan.arrays import Floats, Integers
 from stackplan.bases import BaseFinder
@@ -123,8 +123,7 @@ def _weighed(amounts: Integers, prices: Floats) -> Floats:
     return total
 
 
-@dataclass(frozen=True, slots=True)
-class _Price:
+class _Price(Struct, frozen=True):
     """What turns in one pool cost one need, by swap group (and key, where the need is several alike)."""
 
     unit_price: Floats | None

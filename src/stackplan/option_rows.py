@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 from stackplan.arrays import Floats, Integers
 from stackplan.line_arrays import Points
@@ -29,8 +30,7 @@ class Terms:
     mapped: int  # the pool where weights of WARM instances stay mapped; -1 where mapped pages are the loaded ones
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Struct, frozen=True):
     """Options, or bounds of them: value by need in HOT (-inf: does not serve it), and bytes by pool when loaded.
 
     Of the bytes in the pool where weights stay mapped ``loaded`` are weights; ``kept`` are those of all pools.
@@ -51,11 +51,10 @@ class Rows:
 
     def some(self, chosen: Any) -> "Rows":
         """The rows that an index chooses."""
-        return Rows(*(getattr(self, name)[chosen] for name in self.__slots__))
+        return Rows(*(getattr(self, name)[chosen] for name in self.__struct_fields__))
 
 
-@dataclass(frozen=True, slots=True)
-class Sketch:
+class Sketch(Struct, frozen=True):
     """One row, told in words."""
 
     key: str
@@ -116,4 +115,4 @@ def amounts_loaded(
 
 def joined(parts: Sequence[Rows]) -> Rows:
     """Rows one after the other."""
-    return Rows(*(np.concatenate([getattr(part, name) for part in parts]) for name in Rows.__slots__))
+    return Rows(*(np.concatenate([getattr(part, name) for part in parts]) for name in Rows.__struct_fields__))

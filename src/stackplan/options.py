@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
+from msgspec import Struct
+
 from stackplan.bases import Base, BaseFinder
 from stackplan.catalog import Artifact, Catalog, Engine, Model
 from stackplan.configuration import Configuration
@@ -27,8 +29,7 @@ VALUE_PER_POINT = 1000
 _RANKS: dict[str, int] = {tier: rank for rank, tier in enumerate(TIERS)}
 
 
-@dataclass(frozen=True, slots=True)
-class Deployable:
+class Deployable(Struct, frozen=True):
     """A configuration in a tier: what a candidate of the problem means."""
 
     configuration: Configuration
@@ -37,8 +38,7 @@ class Deployable:
     speed: SpeedEstimate | None
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """A deployable with what it is worth to each need that it may serve."""
 
     candidate: Candidate

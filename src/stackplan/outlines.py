@@ -1,14 +1,13 @@
 """A base that was looked at closely, and its options: one for each context that fits."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from stackplan.bases import Base
 from stackplan.line_arrays import Points
 from stackplan.taken import Taken
 
 
-@dataclass(slots=True)
-class Outline:
+class Outline(Struct):
     """A base that was opened, and its number; its options have numbers from ``first`` on, one a point of ``points``."""
 
     base: Base

@@ -6,7 +6,7 @@ Reading files and detecting come before (`world`), rendering, downloading and ve
 """
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from stackplan.afterwards import sped_up
 from stackplan.assemble import Frame, assemble
@@ -35,6 +35,7 @@ from stackplan.remote import RemoteEndpoint
 from stackplan.runtime import Runtime
 from stackplan.solve.lexicographic import DEFAULT_SECONDS
 from stackplan.stack import Request
+from stackplan.values import replace
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -8,12 +8,13 @@ Demands are bytes per pool, affine in the number of slots: ``fixed + per_slot * 
 from dataclasses import dataclass, field
 from typing import Literal
 
+from msgspec import Struct
+
 Tier = Literal["hot", "warm", "cold"]
 TIERS: tuple[Tier, ...] = ("hot", "warm", "cold")
 
 
-@dataclass(frozen=True, slots=True)
-class Take:
+class Take(Struct, frozen=True):
     """Bytes that a candidate takes from one pool.
 
     ``kept_bytes`` come on top and stay in the pool even while a WARM candidate is not loaded (its mapped weights in
@@ -30,8 +31,7 @@ class Take:
         return self.fixed_bytes + self.per_slot_bytes * slots
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """One deployable instance. At most one candidate of a ``key`` (the same weights in the same engine) is deployed.
 
     ``swap_group`` names the place that WARM candidates take turns in. ``files`` are (name, bytes) on disk, counted
@@ -47,8 +47,7 @@ class Candidate:
     lineage: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(Struct, frozen=True):
     """A candidate offered to a need, with its value; ``slots`` are what this need asks of it."""
 
     need: str

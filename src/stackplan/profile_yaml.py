@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from dataclasses import replace as dataclass_replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -16,6 +15,7 @@ from stackplan.hardware import Basis, Cpu, Disk, Host, Reservation
 from stackplan.remote import RemoteEndpoint, remote_endpoints
 from stackplan.runtime import Runtime
 from stackplan.stack import Policy, Stack
+from stackplan.values import replace
 
 if TYPE_CHECKING:
     from stackplan.device_catalog import DeviceFacts
@@ -161,7 +161,7 @@ def _host(profile_id: str, file: "ProfileFile", ram_bytes: int | None) -> Host:
         if ram_bytes is not None:
             hint = "leave out --ram, or declare the host"
             raise UserError("--ram cannot change a saved machine", hint=hint, slug="bad-options")
-        return dataclass_replace(host_from_json(file.recorded), id=profile_id)
+        return replace(host_from_json(file.recorded), id=profile_id)
     from stackplan.declared_host import DeclaredMachine, declare_host  # noqa: PLC0415
 
     spec, ram = file.host, file.host.ram

@@ -8,7 +8,7 @@ served. Floors of speed must hold without.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from stackplan.assess import Assess
@@ -29,6 +29,7 @@ from stackplan.needs import RoleNeed
 from stackplan.serving import Acceleration, Placement, SpeedEstimate
 from stackplan.stack import Policy
 from stackplan.utility import Wish
+from stackplan.values import replace
 from stackplan.vocabulary import Vocabulary, vocabulary_obstacle
 
 HEAD, DRAFT = "mtp", "draft"

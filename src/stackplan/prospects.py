@@ -10,6 +10,7 @@ from functools import partial
 from math import inf
 
 import numpy as np
+from msgspec import Struct
 
 from stackplan.architecture import Architecture
 from stackplan.arrays import Floats, Integers
@@ -27,8 +28,7 @@ from stackplan.serving import Placement, Serving, Unestimable
 from stackplan.stack import Policy
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(Struct, frozen=True):
     """A model in one engine and mode, the files it has there, and the needs that it may serve."""
 
     model: Model
@@ -46,8 +46,7 @@ class Served:
         return f"{self.model.id}/{self.mode}"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Prospect:
+class Prospect(Struct, frozen=True, eq=False):
     """A model in one engine at one placement: the ``files`` and cache types that it could have there.
 
     No way to run a file there is worth more than ``worth`` (points by need of those ``served``, and file) or holds less
@@ -77,8 +76,7 @@ class _Places:
     obstacles: dict[str, Unestimable]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Run:
+class _Run(Struct, frozen=True, eq=False):
     """Files of what is served, to be bounded in places; its prospects go to ``found``."""
 
     served: Served
@@ -86,7 +84,7 @@ class _Run:
     artifacts: tuple[Artifact, ...]
     files: Files
     kv_types: tuple[str, ...]
-    found: list[Prospect] = field(default_factory=list)
+    found: list[Prospect]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +129,13 @@ class Prospector:
         artifacts, files = self._files(served, pinned, places)
         split = len(places.whole)
         if places.whole:
-            yield _Run(served, places.whole, artifacts, files.among(slice(split)), self.policy.kv_types)
+            yield _Run(served, places.whole, artifacts, files.among(slice(split)), self.policy.kv_types, [])
         if places.partial:
             spacing = EXPERT_SPACING if any(place.cpu_expert_layers for place in places.partial) else LAYER_SPACING
             names = {file.id for file in spaced(artifacts, pinned, spacing)}
             chosen = [number for number, file in enumerate(artifacts) if file.id in names]
             few, thrifty = tuple([artifacts[number] for number in chosen]), self._thriftiest(served.model.architecture)
-            yield _Run(served, places.partial, few, files.among(slice(split, None)).some(chosen), thrifty)
+            yield _Run(served, places.partial, few, files.among(slice(split, None)).some(chosen), thrifty, [])
 
     def _files(self, served: Served, pinned: frozenset[str], places: _Places) -> tuple[tuple[Artifact, ...], Files]:
         """Files worth a look with what is known of them in all places: the same with eyes and without."""

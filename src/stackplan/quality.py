@@ -4,8 +4,9 @@ Which benchmark counts on which scale, the bridges between benchmarks and the pr
 explained in docs/quality.md. Nothing here knows a model by name.
 """
 
-from dataclasses import dataclass
 from math import exp, log2, sqrt
+
+from msgspec import Struct
 
 from stackplan.catalog import Model, QualityFigure
 from stackplan.hardware import Basis
@@ -16,8 +17,7 @@ _YEAR_ZERO = 2024.0
 _KNEE_BILLIONS = 8.0
 
 
-@dataclass(frozen=True, slots=True)
-class QualityScore:
+class QualityScore(Struct, frozen=True):
     """Points of 0..100 with where they come from. ``note`` names figure, date and source for people."""
 
     points: float

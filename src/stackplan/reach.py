@@ -1,7 +1,7 @@
 """What a choice better than the known one could be made of: all else is left out, with a bound that says so."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from stackplan.effort import Stage
 from stackplan.gaining import Option
@@ -11,6 +11,7 @@ from stackplan.problem import Problem
 from stackplan.solve.leaves import leaf_prices
 from stackplan.solve.pricing import PriceList
 from stackplan.solve.usage import value
+from stackplan.values import replace
 
 _REFINED = 5  # rounds in which parts of the space get columns that they miss
 _NEGLIGIBLE = 0.001  # of the bound: further rounds cost more than a slightly wider final circle

@@ -8,7 +8,6 @@ rest stays for the files that the system maps.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from stackplan.assess import HostAssessor
 from stackplan.catalog import Catalog, Engine
@@ -17,6 +16,7 @@ from stackplan.deployed import Deployed, used_bytes
 from stackplan.problem import Problem
 from stackplan.serving import Estimate, Unestimable
 from stackplan.units import MIB
+from stackplan.values import replace
 
 _LENT_SHARE = 2  # an instance gets one part in so many of what is left
 _LEAST_BYTES = 64 * MIB  # of a cache that is worth having: a prompt of a few thousand tokens of a small model

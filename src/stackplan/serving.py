@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from stackplan.hardware import Basis
 
 KV_TYPES = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
@@ -34,8 +36,7 @@ class Placement:
         return self.gpu_layers is not None or self.cpu_expert_layers > 0
 
 
-@dataclass(frozen=True, slots=True)
-class Serving:
+class Serving(Struct, frozen=True):
     """What is asked of an engine.
 
     ``context_tokens`` is llama-server's ``-c``: the total over ``slots`` (with ``kv_unified``, the shared pool).
@@ -59,8 +60,7 @@ class Serving:
     rollback_tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(Struct, frozen=True):
     """Bytes that one instance takes from one place (a device id, or "cpu" for host memory)."""
 
     place: str
@@ -84,8 +84,7 @@ class Demand:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class OverheadLine:
+class OverheadLine(Struct, frozen=True):
     """One named part of ``overhead_bytes``, so that nothing hides in a constant."""
 
     place: str
@@ -94,8 +93,7 @@ class OverheadLine:
     basis: Basis
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(Struct, frozen=True):
     """What serving takes, place by place. ``error_fraction`` bounds the estimate when ``basis`` is assumed."""
 
     engine: str
@@ -116,8 +114,7 @@ class Estimate:
         return next((demand for demand in self.demands if demand.place == place), Demand(place))
 
 
-@dataclass(frozen=True, slots=True)
-class Unestimable:
+class Unestimable(Struct, frozen=True):
     """Why no estimate is given: the engine would refuse, or stackplan does not know the shape."""
 
     reason: str

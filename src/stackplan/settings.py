@@ -1,7 +1,6 @@
 """What users set on top of a stack: ``--set ROLE.FIELD=VALUE``, held to the same bounds as the stack's own file."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -10,6 +9,7 @@ from stackplan.errors import UserError
 from stackplan.hardware import Host
 from stackplan.stack import RoleRequest, Stack
 from stackplan.units import parse_tokens
+from stackplan.values import replace
 
 # The word that users write -> the field of a stack's file, and how its text is read.
 _BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}

@@ -1,7 +1,8 @@
 """What a configuration takes of a host, pool by pool, as a line over slots."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from stackplan.hardware import Host, PoolKind
 from stackplan.problem import Take, Tier
@@ -21,8 +22,7 @@ class PoolTaken(NamedTuple):
     weights_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """What a configuration takes, pool by pool."""
 
     pools: tuple[PoolTaken, ...]

@@ -6,7 +6,7 @@ as good. What cannot be told so is left out.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 
 from stackplan.bases import Base
@@ -21,6 +21,7 @@ from stackplan.plan import ServedRole
 from stackplan.problem import TIERS, Candidate, Choice
 from stackplan.solve.usage import pool_bytes
 from stackplan.units import format_tokens
+from stackplan.values import replace
 
 _WORTH_TELLING = 0.3  # points of utility: a smaller loss is not worth a line
 _MODELS_TRIED = 4

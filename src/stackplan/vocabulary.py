@@ -6,14 +6,14 @@ catalog nor a header as it is read here holds those texts: a tokenizer's name st
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 MOST_DIFFERENCE = 128  # SPEC_VOCAB_MAX_SIZE_DIFFERENCE
 
 
-@dataclass(frozen=True, slots=True)
-class Vocabulary:
+class Vocabulary(Struct, frozen=True):
     """``name`` is one for all tokenizers that agree token by token, ``size`` counts tokens (0: unknown).
 
     ``marks`` are the tokens that begin and end a text and whether they are added; () when nobody told. ``origin`` says

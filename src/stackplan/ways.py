@@ -7,6 +7,8 @@ prospect are rated first, and only those whose worth could matter at their bare 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from stackplan.assess import Assess
 from stackplan.bare import File
 from stackplan.catalog import Artifact
@@ -24,8 +26,7 @@ from stackplan.serving import Placement, SpeedEstimate
 from stackplan.taken import PoolTaken, Taken
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Way:
+class Way(Struct, frozen=True, eq=False):
     """One file in one place with one KV type, and what proposes tokens to it, if anything does.
 
     ``merits`` are the points that each need (by its place in the request) gets of it before context and tier.
@@ -60,8 +61,7 @@ class Way:
         return not self.placement.is_cut
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Lot:
+class Lot(Struct, frozen=True, eq=False):
     """One file of a prospect with ways to run it there; none takes less than ``least`` of any pool.
 
     ``best`` are the most points that any of them is worth, by place of the need in the request.

@@ -4,7 +4,7 @@ Hosts are changed as values; the plan of a changed world is made as any plan is.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from stackplan.device_catalog import DeviceFacts
 from stackplan.diff import objective
@@ -13,6 +13,7 @@ from stackplan.hardware import Host, PoolKind
 from stackplan.pipeline import World
 from stackplan.plan import Plan
 from stackplan.stack import Stack
+from stackplan.values import replace
 
 # A step that gains less (utility x priority, of some hundreds) is nothing that anybody would pay for.
 WORTH_BUYING = 1.0

@@ -1,8 +1,7 @@
 """Measurements as a bench would make them."""
 
-from dataclasses import replace
-
 from stackplan.measurement import Figure, Measurement
+from stackplan.values import replace
 
 SAMPLE = Measurement(
     machine="0123456789abcdef",

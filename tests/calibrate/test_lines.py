@@ -1,7 +1,6 @@
 """Measurements as JSON Lines: what was written comes back, and a hostile line is refused by its number."""
 
 import json
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,6 +9,7 @@ from tests.calibrate.samples import SAMPLE, numbered
 
 from stackplan.measurement import Figure, Measurement, digest_of, measurement_data, measurement_line
 from stackplan.measurement_lines import LONGEST_LINE, BadLine, lines_of, measurement_schema, read_lines
+from stackplan.values import replace
 
 GOOD = measurement_data(SAMPLE)
 

@@ -1,7 +1,5 @@
 """Measured beats derived: a plan uses what was measured of the same devices, engine, file and settings, and says so."""
 
-from dataclasses import replace
-
 import pytest
 from tests.plan.test_choose import small_world
 from tests.plan.worlds import planned, with_models
@@ -13,6 +11,7 @@ from stackplan.lock import lock_text, locked, read_lock
 from stackplan.measurement import Figure, Measurement, machine_of, placement_classes
 from stackplan.pipeline import World
 from stackplan.plan import Instance, Plan, plan_from_json, plan_to_json
+from stackplan.values import replace
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from stackplan.calibration_store import Store
 from stackplan.measurement import Measurement, machine_of, placement_classes
 from stackplan.measurement_lines import lines_of
 from stackplan.plan import Plan, plan_from_json
+from stackplan.values import replace
 
 STACK = """
 title: One role

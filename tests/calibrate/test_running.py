@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -21,6 +21,7 @@ from stackplan.deploy import write_tree
 from stackplan.measurement_lines import read_measurement
 from stackplan.plan import Plan, plan_to_json
 from stackplan.render import render_plan
+from stackplan.values import replace
 
 stack, serve = rendered.stack, rendered.serve  # fixtures: a router of two models, started by the rendered script
 

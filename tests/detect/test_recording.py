@@ -4,7 +4,6 @@ import gzip
 import io
 import json
 import tarfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from stackplan.detect.redact import Redactor, pseudonym_uuid
 from stackplan.detect.replay import ReplayWorld, read_probe
 from stackplan.detect.world import CommandResult
 from stackplan.hardware import Host
+from stackplan.values import replace
 from tests.detect.recorded import cases, write_probe
 
 CASES = cases()

@@ -1,7 +1,6 @@
 """``stackplan check`` on a rendered stack: exit code 2 and a list that people and CI can read."""
 
 import json
-from dataclasses import replace
 
 import pytest
 from tests.download.conftest import Site, content
@@ -12,6 +11,7 @@ from stackplan.hardware import Basis, Host, Reservation
 from stackplan.host_json import host_to_json
 from stackplan.reservations import HELD_BY_OTHERS
 from stackplan.units import GIB
+from stackplan.values import replace
 
 QUIET = ("check", "--no-host")
 

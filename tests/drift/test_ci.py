@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from stackplan.deploy import read_tree, write_tree
 from stackplan.drift import Drift
 from stackplan.lock import LOCK_NAME, LockedFile, lock_text, locked, read_lock
 from stackplan.render import render_plan
+from stackplan.values import replace
 from stackplan.views.drift import drift_sarif
 
 ROOT = Path(__file__).resolve().parents[2]

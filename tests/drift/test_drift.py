@@ -1,6 +1,5 @@
 """Drift: each kind of difference is found, named and has a next step; what agrees is silent."""
 
-from dataclasses import replace
 from datetime import date
 
 from hypothesis import given
@@ -16,6 +15,7 @@ from stackplan.measurement import Figure, Measurement, machine_of, placement_cla
 from stackplan.plan import Instance, Plan, PlannedMeasurements, UsedMeasurement
 from stackplan.reservations import HELD_BY_OTHERS
 from stackplan.units import GIB
+from stackplan.values import replace
 
 PLAN = PLANS["dual-24gb"]
 LOCK = locked(PLAN)

@@ -1,7 +1,5 @@
 """Engines other than llama.cpp, each by figures that its makers or users published."""
 
-from dataclasses import replace
-
 import pytest
 
 from stackplan.architecture import Architecture, Attention, Layer, WeightTable
@@ -14,6 +12,7 @@ from stackplan.estimate.whisper import whisper_bytes
 from stackplan.hardware import Backend, Basis, Device
 from stackplan.serving import HOST, Estimate, Placement, Serving, Unestimable
 from stackplan.units import GIB, MIB
+from stackplan.values import replace
 
 LLAMA_8B = Architecture(
     "llama", 32, 4096, 128256, (Layer(Attention.FULL, 32, 8, 128, 128, feed_forward_length=14336),) * 32, 131072

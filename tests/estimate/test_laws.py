@@ -1,7 +1,5 @@
 """Laws that hold for every model and every question, whatever the figures."""
 
-from dataclasses import replace
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,6 +7,7 @@ from stackplan.architecture import Architecture, Attention, Layer, WeightTable
 from stackplan.estimate.llama_cpp import Extras, Prepared, estimate, prepare
 from stackplan.hardware import Backend, Device
 from stackplan.serving import HOST, Estimate, Placement, Serving
+from stackplan.values import replace
 
 PARTS = ("weights_bytes", "kv_bytes", "state_bytes", "compute_bytes", "output_bytes", "overhead_bytes")
 CARDS = tuple(Device(f"gpu{index}", "card", Backend.CUDA, f"gpu{index}", multiprocessors=82) for index in range(3))

@@ -4,7 +4,6 @@ Measured 2026-11-21 with cards that follow ggml-cuda's rules and allocate nothin
 buffers of the head's own context are an upper bound.
 """
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from stackplan.estimate.speculation import can_predict, forgets_cheaply, predict
 from stackplan.estimate.weights import Prepared, prepare
 from stackplan.serving import HOST, Estimate, Placement, Serving
 from stackplan.units import MIB
+from stackplan.values import replace
 
 CARD = Placement(("gpu0",))
 QWEN35 = {

@@ -6,7 +6,6 @@ constants were fitted to them, so accuracy is asserted only on devices and model
 
 import importlib.util
 import sys
-from dataclasses import replace
 from functools import cache
 from math import exp
 from pathlib import Path
@@ -27,6 +26,7 @@ from stackplan.estimate.speed_rates import host_rates
 from stackplan.estimate.speed_traffic import Workload, workload
 from stackplan.hardware import Backend, Basis, Cpu, Device, Disk, Host, Pool, PoolKind
 from stackplan.serving import HOST, Placement, Serving, SpeedEstimate
+from stackplan.values import replace
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 GPU = Placement(("gpu0",))

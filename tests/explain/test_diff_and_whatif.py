@@ -1,6 +1,5 @@
 """Two plans beside each other, from files or from a machine that could be."""
 
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from stackplan.errors import UserError
 from stackplan.lock import lock_of
 from stackplan.pipeline import plan_world
 from stackplan.plan import Plan, plan_to_json
+from stackplan.values import replace
 from stackplan.views.diff import difference_markdown, difference_text
 from stackplan.whatif import upgrade_steps, upgrades, with_gpus, without_role
 from tests.explain.snapshots import same_as_snapshot

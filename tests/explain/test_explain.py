@@ -1,7 +1,5 @@
 """What is explained is true: every counterfactual is held against a plan made anew, every remedy is tried."""
 
-from dataclasses import replace
-
 import pytest
 
 from stackplan.cli import run
@@ -12,6 +10,7 @@ from stackplan.fixes import with_capacity
 from stackplan.pipeline import Planned, plan_world
 from stackplan.traded import traded_away
 from stackplan.units import MIB
+from stackplan.values import replace
 from stackplan.views.explain import explanation_json, explanation_text
 from stackplan.views.traded import traded_text
 from tests.explain.snapshots import same_as_snapshot

@@ -1,12 +1,11 @@
 """Members of a pool are one another's equals: what one of them is held to costs what it costs for any other."""
 
-from dataclasses import replace
-
 import pytest
 
 from stackplan.counterfactual import Counterfactual, Force, counterfactual
 from stackplan.pipeline import Planned, plan_world
 from stackplan.stack import RoleRequest
+from stackplan.values import replace
 from tests.plan.worlds import bundled
 
 MODELS = ("bge-m3", "bge-large-en-v1.5", "all-minilm-l6-v2", "e5-large-v2")

@@ -1,12 +1,12 @@
 """A small machine and a catalog of four invented models: fast enough to plan many times over."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 from stackplan.cli.world import Asked, read_world
 from stackplan.needs import RoleNeed
 from stackplan.pipeline import Planned, World
+from stackplan.values import replace
 
 HERE = Path(__file__).parent
 MODELS = ("fern-15b", "fern-2b", "fern-8b", "moss-9b")

@@ -1,6 +1,5 @@
 """Published figures become points that users of these models would recognise; without figures there is a prior."""
 
-from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -14,6 +13,7 @@ from stackplan.hardware import Basis
 from stackplan.judgement_yaml import load_quality
 from stackplan.quality import prior_points, quality_of
 from stackplan.quality_tables import Curve, QualityTables
+from stackplan.values import replace
 
 AA = "AA Intelligence Index (2026 re-scaled; best variant)"
 LCB = "LiveCodeBench v6"

@@ -1,6 +1,5 @@
 """What an option is worth: monotone in everything that people want more of, and told in terms that add up."""
 
-from dataclasses import replace
 from functools import cache
 from math import isclose
 
@@ -17,6 +16,7 @@ from stackplan.stack import Policy, RoleRequest
 from stackplan.units import GIB
 from stackplan.utility import wish_of, worth
 from stackplan.utility_terms import Offered, explained
+from stackplan.values import replace
 
 WORKER = Role(
     id="worker",

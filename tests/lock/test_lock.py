@@ -1,7 +1,6 @@
 """The lock: what it says, that it is stable, and that nothing damaged or foreign is taken for one."""
 
 import json
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,6 +10,7 @@ from tests.render.plans import PLANS
 from stackplan.errors import UserError
 from stackplan.lock import LockedFile, lock_of, lock_text, locked, plan_digest, read_lock
 from stackplan.plan import Plan
+from stackplan.values import replace
 
 SINGLE = PLANS["single-24gb"]
 COMMIT = "c" * 40

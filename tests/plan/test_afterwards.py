@@ -1,7 +1,5 @@
 """What comes after the choice: prompt lookup where it may and fits, fewer experts where asked, what was declared."""
 
-from dataclasses import replace
-
 import pytest
 from tests.plan.worlds import bundled, with_models
 
@@ -13,6 +11,7 @@ from stackplan.remote import RemoteEndpoint
 from stackplan.runtime import Runtime
 from stackplan.settings import with_context_limit
 from stackplan.stack import RoleRequest
+from stackplan.values import replace
 
 DENSE, MIXTURE = "qwen2.5-coder-7b-instruct", "qwen3-30b-a3b-instruct-2507"
 

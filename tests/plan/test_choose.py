@@ -1,7 +1,6 @@
 """Choosing without writing the whole option space down gives what solving the whole space gives."""
 
 import random
-from dataclasses import replace
 
 import pytest
 from tests.plan.worlds import PROFILES, bundled
@@ -21,6 +20,7 @@ from stackplan.proposers import Proposers
 from stackplan.rating import Rating
 from stackplan.solve import solve
 from stackplan.stack import RoleRequest, Stack
+from stackplan.values import replace
 
 CHAT_ROLES = ("worker", "code", "helper", "vision", "watchdog", "architect", "agent")
 OTHER_ROLES = ("embedding", "reranker", "speech", "document-embedding", "embedder-pool")

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from dataclasses import replace
 
 import pytest
 from tests.plan.test_choose import small_world
@@ -11,6 +10,7 @@ from tests.plan.worlds import ROOT, plan_world, with_policy
 
 from stackplan.pipeline import Planned, World
 from stackplan.problem import Choice
+from stackplan.values import replace
 
 WORLDS = [1, 4, 7, 16, *(pytest.param(seed, marks=pytest.mark.exhaustive) for seed in range(20, 40))]
 MEBIBYTE = 1024**2

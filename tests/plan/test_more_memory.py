@@ -1,6 +1,5 @@
 """More memory takes no option away: what is offered does not ask how large a pool is, only whether it fits."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -16,6 +15,7 @@ from stackplan.prospects import Prospect
 from stackplan.serving import Unestimable
 from stackplan.stack import RoleRequest
 from stackplan.units import GIB
+from stackplan.values import replace
 
 # A mixture of experts, a dense model and a small one compete for one card, which holds the first whole from 19 GiB.
 MODELS = ["qwen3-30b-a3b-instruct-2507", "qwen3-14b", "qwen3-4b-instruct-2507"]

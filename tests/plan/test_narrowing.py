@@ -1,7 +1,5 @@
 """A narrowed space offers what it may and nothing else, and nothing else is looked at."""
 
-from dataclasses import replace
-
 from tests.plan.worlds import bundled
 
 from stackplan.choose import choose
@@ -9,6 +7,7 @@ from stackplan.counterfactual import Force, forced
 from stackplan.narrowing import anything, narrowed
 from stackplan.pipeline import Space, space_of
 from stackplan.stack import RoleRequest
+from stackplan.values import replace
 
 HELD = "qwen3-14b"
 

@@ -1,7 +1,5 @@
 """Drafts and prediction heads are chosen inside the budget, where they pay, and where roles allow them."""
 
-from dataclasses import replace
-
 import pytest
 from tests.plan.adding_up import asked, breaches
 from tests.plan.worlds import as_json, bundled, planned, raw, with_models, with_policy
@@ -15,6 +13,7 @@ from stackplan.pipeline import World, space_of
 from stackplan.plan import Instance, Plan, plan_from_json, plan_to_json
 from stackplan.proposers import LEAST_SPEEDUP, Proposers, drafts_for
 from stackplan.stack import RoleRequest
+from stackplan.values import replace
 from stackplan.vocabulary import Vocabulary, vocabulary_obstacle
 
 TARGET, DRAFT = "qwen3-32b", "qwen3-0.6b"

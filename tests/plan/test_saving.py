@@ -1,7 +1,5 @@
 """What a server saves of prompts is bounded, counted, and taken from what the choice left over."""
 
-from dataclasses import replace
-
 import pytest
 from tests.plan.worlds import bundled, planned, with_models, with_policy
 
@@ -11,6 +9,7 @@ from stackplan.plan import Plan
 from stackplan.render.llama_options import llama_options
 from stackplan.stack import RoleRequest
 from stackplan.units import GIB, MIB
+from stackplan.values import replace
 
 PLAIN, HYBRID, SLIDING = "qwen3-8b", "qwen3.5-9b", "gemma-3-12b-it"
 DEFAULT_BYTES, DEFAULT_COPIES = 8192 * MIB, 32  # --cache-ram and --ctx-checkpoints of b11434

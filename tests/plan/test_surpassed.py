@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,6 +21,7 @@ from stackplan.solve.neighbourhood import good_choice
 from stackplan.solve.pricing import PriceList
 from stackplan.solve.usage import value
 from stackplan.surpassed import surpassed
+from stackplan.values import replace
 
 WORLDS = [  # WARM weights that stay mapped, two cards, one pool for all, members of a pool that a watchdog tells apart
     ("rtx-3090", "agents"),

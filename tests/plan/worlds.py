@@ -1,7 +1,6 @@
 """Bundled worlds by name, read once and planned in process; slices of the bundled catalog for small worlds."""
 
 import json
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import yaml
 from stackplan.cli.world import Asked, read_world
 from stackplan.pipeline import Planned, World, plan_world
 from stackplan.plan import plan_to_json
+from stackplan.values import replace
 
 ROOT = Path(__file__).resolve().parents[2]
 PROFILES = sorted(path.stem for path in (ROOT / "profiles").glob("*.yaml"))

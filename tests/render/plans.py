@@ -4,8 +4,6 @@
 Model names, sizes and speeds are plausible and made up: no figure here is a claim.
 """
 
-from dataclasses import replace
-
 from stackplan.hardware import Backend, Basis, Cpu, Device, Host, Pool, PoolKind, Reservation
 from stackplan.plan import (
     CatalogStamp,
@@ -26,6 +24,7 @@ from stackplan.remote import Fallback
 from stackplan.runtime import Runtime
 from stackplan.serving import Placement, SpeedEstimate
 from stackplan.units import GIB
+from stackplan.values import replace
 
 LLAMA_CPP = PlannedEngine(
     "llama.cpp",

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import Request, urlopen
@@ -24,6 +23,7 @@ from stackplan.render import render_plan
 from stackplan.render.llama_options import as_arguments, llama_options
 from stackplan.runtime import Runtime
 from stackplan.stack_yaml import load_stack
+from stackplan.values import replace
 
 CATALOG = load_catalog([bundled_folder("catalog")])
 Start = Callable[..., tuple[int, Path]]

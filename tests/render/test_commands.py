@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from stackplan.deploy import read_tree
 from stackplan.lock import lock_text, locked
 from stackplan.plan import plan_to_json
 from stackplan.render import render_plan
+from stackplan.values import replace
 
 
 def stackplan(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:

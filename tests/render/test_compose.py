@@ -1,6 +1,5 @@
 """Compose files are read by docker compose itself; what it lets pass is checked here."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from stackplan.plan import Plan
 from stackplan.render import render_plan
 from stackplan.render.names import check_image
 from stackplan.render.overlays import compose_files
+from stackplan.values import replace
 
 CONTAINED = sorted(name for name in PLANS if name != "apple-unified")
 RESTART_VALUES = {"no", "always", "on-failure", "unless-stopped"}

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from stackplan.remote import RemoteEndpoint
 from stackplan.render import render_plan, target_names
 from stackplan.render.endpoints import fallbacks
 from stackplan.stack_yaml import load_stack
+from stackplan.values import replace
 
 HERE = Path(__file__).parent
 QUIET = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "RUST_LOG": "off", **PLACEHOLDERS}

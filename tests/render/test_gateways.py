@@ -4,7 +4,6 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from tests.render.stub_provider import StubProvider
 
 from stackplan.plan import Plan
 from stackplan.render import render_plan
+from stackplan.values import replace
 
 HERE = Path(__file__).parent
 QUIET = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "RUST_LOG": "off", **PLACEHOLDERS}

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -19,6 +18,7 @@ from stackplan.plan import Plan
 from stackplan.render import render_plan
 from stackplan.render.llama_options import as_arguments, llama_options
 from stackplan.serving import Placement
+from stackplan.values import replace
 
 
 def presets(plan: Plan) -> dict[str, configparser.ConfigParser]:

@@ -14,7 +14,6 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import Request, urlopen
@@ -28,6 +27,7 @@ from tests.render.plans import dual_24gb, services_stack, single_24gb
 
 from stackplan.plan import Plan
 from stackplan.render import render_plan
+from stackplan.values import replace
 
 # Keys and limits of config-schema.json, llama-swap v250 (2026-08). It ignores what it does not know.
 TOP_KEYS = {"healthCheckTimeout", "startPort", "models", "routing", "hooks"}

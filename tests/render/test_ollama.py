@@ -2,7 +2,6 @@
 
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from tests.render.plans import dual_24gb, single_24gb
 
 from stackplan.plan import Plan
 from stackplan.render import render_plan
+from stackplan.values import replace
 
 HERE = Path(__file__).parent
 SMALL, EMBED = "small:3b", "embed-text:v1.5"

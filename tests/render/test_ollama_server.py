@@ -10,7 +10,6 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import Request, urlopen
@@ -22,6 +21,7 @@ from tests.render.test_running import free_ports
 from tests.render.tiny_gguf import chat_model, encoder
 
 from stackplan.render import render_plan
+from stackplan.values import replace
 
 
 class Ollama:

@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from tests.render.plans import PLANS, apple_unified, single_24gb
 from stackplan.errors import UserError
 from stackplan.plan import Plan, plan_from_json, plan_to_json
 from stackplan.render import default_targets, render_plan, target_names
+from stackplan.values import replace
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 REWRITE = "STACKPLAN_REWRITE_GOLDEN"

@@ -1,7 +1,6 @@
 """Routing is decided from the plan; the table in routing.yaml and the command say the same."""
 
 import json
-from dataclasses import replace
 
 import pytest
 import yaml
@@ -14,6 +13,7 @@ from stackplan.plan import Plan
 from stackplan.render import render_plan
 from stackplan.render.routing import decide, kinds, service, services
 from stackplan.render.routing_policy import Depth, routing_policy
+from stackplan.values import replace
 
 
 def test_a_task_with_a_role_of_its_own_goes_there() -> None:

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import Request, urlopen
@@ -18,6 +17,7 @@ from tests.render.tiny_gguf import chat_model, encoder
 
 from stackplan.plan import Plan
 from stackplan.render import render_plan
+from stackplan.values import replace
 
 
 def free_ports(count: int) -> list[int]:

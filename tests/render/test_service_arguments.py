@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from tests.render.plans import services_stack
 from stackplan.estimate.text_embeddings import TEI_BATCH_TOKENS, infinity_batch_size
 from stackplan.plan import Instance, Plan
 from stackplan.render.service_arguments import infinity_arguments, tei_arguments, vllm_arguments
+from stackplan.values import replace
 
 HERE = Path(__file__).parent
 LOCK = ROOT / "requirements-infinity.lock"

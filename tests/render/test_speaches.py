@@ -2,7 +2,6 @@
 
 import shutil
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from tests.render.plans import services_stack
 from stackplan.plan import Plan
 from stackplan.render import render_plan
 from stackplan.render.compose_services import MODELS_SOURCE, SPEACHES_CACHE
+from stackplan.values import replace
 
 REPOSITORY, COMMIT = "example-org/faster-whisper-turbo", "b" * 40
 CARD = "---\nlibrary_name: ctranslate2\npipeline_tag: automatic-speech-recognition\n---\n"

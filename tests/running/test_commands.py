@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from tests.render.plans import LLAMA_CPP, gguf, host, instance, plan
 from tests.render.test_running import free_ports
 
 from stackplan.render import render_plan
+from stackplan.values import replace
 
 Call = Callable[..., subprocess.CompletedProcess[str]]
 PROGRAM = "#!/bin/sh\nexec sleep 600\n"

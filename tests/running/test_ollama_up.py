@@ -1,7 +1,6 @@
 """`up` with the real Ollama: HOT models that were made are in memory for good, the others are named."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -16,6 +15,7 @@ from stackplan.plan import Plan
 from stackplan.render import render_plan
 from stackplan.running.lifecycle import Wish, down, up
 from stackplan.running.site import prepare, site_of
+from stackplan.values import replace
 
 
 @pytest.fixture

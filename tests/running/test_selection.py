@@ -1,12 +1,11 @@
 """What is started together is what was planned in memory together."""
 
-from dataclasses import replace
-
 import pytest
 from tests.render.plans import cpu_only, single_24gb
 
 from stackplan.errors import UserError
 from stackplan.running.selection import selected, unit_of_role
+from stackplan.values import replace
 
 HOT = ("worker-32b", "guard-1b", "embedder", "reranker")
 PLAN = single_24gb()  # HOT as above; WARM: Ollama's coder-7b and a router take turns; COLD: giant-120b

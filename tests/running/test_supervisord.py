@@ -3,7 +3,6 @@
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -17,6 +16,7 @@ from stackplan.running.site import Site, prepare, site_of
 from stackplan.running.supervisor import Status
 from stackplan.running.units import Unit
 from stackplan.running.waiting import answers, wait_until
+from stackplan.values import replace
 
 Make = Callable[..., Unit]
 

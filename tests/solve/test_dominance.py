@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 import pytest
 
 from stackplan.problem import Candidate, Offer, Problem, Take
 from stackplan.solve.dominance import undominated
+from stackplan.values import replace
 from tests.solve.worlds import GIB, best_by_trying_everything, larger_world, random_world
 
 

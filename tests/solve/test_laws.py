@@ -1,12 +1,12 @@
 """Laws that hold in every world, whatever is in it; each world is a seed."""
 
 import random
-from dataclasses import replace
 
 import pytest
 
 from stackplan.problem import Candidate, Choice, Need, NoChoice, Offer, Problem, Take
 from stackplan.solve import solve
+from stackplan.values import replace
 from tests.solve.worlds import GIB, breach, larger_world, random_world
 
 WORLDS = [*range(8), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(8, 60))]

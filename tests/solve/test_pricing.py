@@ -1,7 +1,6 @@
 """Prices of the relaxation are true upper bounds: no choice is worth more than they say, whatever it uses."""
 
 import random
-from dataclasses import replace
 
 import pytest
 
@@ -9,6 +8,7 @@ from stackplan.problem import Candidate, Need, Problem
 from stackplan.solve.lexicographic import narrowed, requirement_reward
 from stackplan.solve.pricing import PriceList, prices, within
 from stackplan.solve.search import start_assignment
+from stackplan.values import replace
 from tests.solve.worlds import assignments, best_by_trying_everything, random_world, worth
 
 ROUNDED = 1.0  # thousandths of a point: what duals printed as decimals may be off

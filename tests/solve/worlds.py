@@ -4,9 +4,9 @@ import itertools
 import random
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import replace
 
 from stackplan.problem import Candidate, Diversity, Need, Offer, Problem, Take
+from stackplan.values import replace
 
 GIB = 1024**3
 

@@ -1,10 +1,9 @@
 """Observations as a stack would give them that is just as planned; tests change one thing and look what is found."""
 
-from dataclasses import replace
-
 from stackplan.plan import Instance, Plan
 from stackplan.render.servers import HOT, servers
 from stackplan.units import MIB
+from stackplan.values import replace
 from stackplan.verify.observation import (
     AnswerSeen,
     DeviceBytes,

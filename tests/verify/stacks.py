@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from stackplan.cli.estimate_source import sized_source
@@ -17,6 +17,7 @@ from stackplan.render import render_plan
 from stackplan.render.native import command
 from stackplan.render.servers import Server, servers
 from stackplan.serving import Estimate, Placement, Serving
+from stackplan.values import replace
 from tests.render.conftest import clean_environment, write
 from tests.render.plans import LLAMA_CPP, gguf, host, instance, plan
 from tests.render.test_running import ask, free_ports

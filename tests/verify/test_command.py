@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ import pytest
 from stackplan.errors import ExitCode
 from stackplan.plan import Plan
 from stackplan.render import render_plan
+from stackplan.values import replace
 from tests.render.conftest import clean_environment, write
 from tests.render.plans import PLANS
 from tests.render.test_running import free_ports

@@ -1,7 +1,6 @@
 """What is found when plan and stack differ in one thing: exactly that, and nothing when they do not differ."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -9,6 +8,7 @@ from stackplan.hardware import Basis
 from stackplan.plan import Instance, Plan, PlannedDemand
 from stackplan.render.servers import servers
 from stackplan.units import GIB, MIB
+from stackplan.values import replace
 from stackplan.verify.compare import compare
 from stackplan.verify.finding import Check, Finding, Verdict
 from stackplan.verify.held_bytes import held_bytes, planned_range

@@ -5,7 +5,6 @@ after their documentation: their packages are gigabytes and no part of the tests
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 
 from stackplan.plan import Plan
 from stackplan.render.servers import Server, servers
+from stackplan.values import replace
 from stackplan.verify import gateway
 from stackplan.verify.engines import ENGINES
 from stackplan.verify.exchange import Reply

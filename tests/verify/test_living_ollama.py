@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from stackplan.plan import Instance, Plan, PlannedArtifact
 from stackplan.render import render_plan
 from stackplan.units import KIB
+from stackplan.values import replace
 from tests.render.conftest import clean_environment, write
 from tests.render.plans import OLLAMA, host, instance, plan, tag
 from tests.render.test_ollama_server import Ollama

@@ -6,10 +6,10 @@ import json
 import struct
 import wave
 import zlib
-from dataclasses import replace
 
 import pytest
 
+from stackplan.values import replace
 from stackplan.verify import samples
 from stackplan.verify.observation import Heard
 from stackplan.verify.role_answer import answer_seen

@@ -1,10 +1,10 @@
 """What `stackplan verify` shows: a table, what is wrong and the next step, and JSON that fits its schema."""
 
 import json
-from dataclasses import replace
 
 from stackplan.render.servers import servers
 from stackplan.units import GIB
+from stackplan.values import replace
 from stackplan.verify.compare import compare
 from stackplan.verify.finding import Verdict
 from stackplan.verify.observation import DeviceBytes, Heard

@@ -1,5 +1,4 @@
 import re
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -8,6 +7,7 @@ from tests.render.plans import PLANS
 from tests.views.worlds import everyday, gib, hostile, over_budget
 
 from stackplan.plan import Proof
+from stackplan.values import replace
 from stackplan.views.bars import GLYPHS, PoolUse, cells, legend, pool_use, stacked_bar
 from stackplan.views.plan import plan_text, proof_sentence
 from stackplan.views.table import cell_width, inert, shorten, wrap

@@ -1,6 +1,5 @@
 """What `status` prints, whole."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from tests.render.plans import single_24gb
@@ -10,6 +9,7 @@ from stackplan.running.status import Report, Row
 from stackplan.running.supervisor import STOPPED, State, Status
 from stackplan.running.units import units
 from stackplan.units import MIB
+from stackplan.values import replace
 from stackplan.views.running import status_data, status_text
 
 PLAN = single_24gb()

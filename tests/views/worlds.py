@@ -1,14 +1,13 @@
 # ruff: noqa: E501  (one instance per line reads as a table)
 """Plans that exercise the picture: every glyph, every tier, shared weights, long and hostile names. Figures are made up."""
 
-from dataclasses import replace
-
 from tests.render.plans import LLAMA_CPP, card, gguf, host, instance, plan, role
 
 from stackplan.hardware import Basis, Device, Host, Reservation
 from stackplan.plan import Instance, Plan, PlannedDemand, PlannedHost, PoolBudget, Proof, Unserved
 from stackplan.serving import Placement, SpeedEstimate
 from stackplan.units import GIB
+from stackplan.values import replace
 
 
 def gib(figure: float) -> int:

@@ -2,12 +2,13 @@
 
 import statistics
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from stackplan.bench.engines import engine_version, sampler, unload
 from stackplan.bench.sample import Means, Sample, Size, Target
 from stackplan.errors import UserError
 from stackplan.measurement import Figure
+from stackplan.values import replace
 
 _WARM_UP = Size(32, 8)
 _LONGEST_WORD = 12  # tokens of a word where the vocabulary is bytes

@@ -1,6 +1,5 @@
 """``stackplan download``: fetch the weights of a planned stack."""
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stackplan.errors import ExitCode
+from stackplan.values import replace
 
 if TYPE_CHECKING:
     from stackplan.download.obstacle import Failed
@@ -136,7 +136,7 @@ def _with_digests(lock: "Lock", outcomes: "tuple[Outcome, ...]") -> "Lock":
     return repinned(
         lock,
         (
-            dataclasses.replace(artifact, revision=digests[artifact.id])
+            replace(artifact, revision=digests[artifact.id])
             if artifact.format == "ollama" and not artifact.revision and digests.get(artifact.id)
             else artifact
             for artifact in lock.artifacts

@@ -2,7 +2,6 @@
 
 import json
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +9,7 @@ import typer
 
 from stackplan.cli.estimate_request import Request, bad, lines_of, request_of
 from stackplan.errors import ExitCode, UserError
+from stackplan.values import replace
 
 if TYPE_CHECKING:
     from stackplan.cli.estimate_draft import Drafting

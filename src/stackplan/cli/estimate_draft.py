@@ -1,10 +1,11 @@
 """What ``stackplan estimate --draft`` adds: who proposes tokens, whether it may, and how much faster decoding gets."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stackplan.errors import UserError
+from stackplan.values import replace
 
 if TYPE_CHECKING:
     from stackplan.cli.estimate_source import Sized

@@ -1,6 +1,5 @@
 """``stackplan lock``: pin every artifact of a plan."""
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stackplan.errors import ExitCode, UserError
+from stackplan.values import replace
 
 if TYPE_CHECKING:
     from stackplan.download.obstacle import Patience
@@ -85,6 +85,4 @@ def _with_ollama(plan: "Plan", found: "Lock", patience: "Patience", *, upgrade: 
             except UserError:
                 continue  # no server yet: it is pinned when the model is pulled
     told = {name: digest for name, digest in digests.items() if digest not in ("", "unknown")}
-    return repinned(
-        found, (dataclasses.replace(one, revision=told.get(one.id, one.revision)) for one in found.artifacts)
-    )
+    return repinned(found, (replace(one, revision=told.get(one.id, one.revision)) for one in found.artifacts))

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import sys
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -17,6 +16,7 @@ from stackplan.errors import ExitCode, UserError
 from stackplan.hardware import Host
 from stackplan.pipeline import Planned, World, plan_world
 from stackplan.plan import Plan
+from stackplan.values import replace
 from stackplan.whatif import MOST_STEPS, Step, Tried, upgrade_steps, upgrades, with_gpus, without_role
 
 AddOption = Annotated[

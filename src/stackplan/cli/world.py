@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from stackplan.profile_yaml import Profile, check_endpoints
 from stackplan.settings import with_context_limit, with_settings
 from stackplan.stack import Policy, Request, Stack
 from stackplan.units import parse_bytes
+from stackplan.values import replace
 
 
 @dataclass(frozen=True, slots=True)

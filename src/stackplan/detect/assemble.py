@@ -1,7 +1,6 @@
 """Readings of one world as a `Host`."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 from stackplan.detect.amd import amd_devices
 from stackplan.detect.apple import apple_devices
@@ -24,6 +23,7 @@ from stackplan.device_catalog import ASSUMED_RAM_BANDWIDTH, DeviceCatalog
 from stackplan.errors import UserError
 from stackplan.hardware import Backend, Cpu, Device, Host, Pool
 from stackplan.units import format_bytes
+from stackplan.values import replace
 
 
 def host_of(

@@ -4,7 +4,6 @@
 """
 
 import re
-from dataclasses import replace
 from typing import Any
 
 from stackplan.detect.gpu import GpuReading, Holder, MemoryModel
@@ -14,6 +13,7 @@ from stackplan.detect.tegra import Board, tegra_board
 from stackplan.detect.visibility import visible
 from stackplan.detect.world import World
 from stackplan.hardware import Backend
+from stackplan.values import replace
 
 # FP32 units per multiprocessor by compute capability, major or exact (CUDA C++ Programming Guide).
 _CORES_PER_MULTIPROCESSOR = {

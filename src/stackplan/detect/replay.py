@@ -5,7 +5,7 @@ import io
 import json
 import tarfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from stackplan.detect.numbers import printable
 from stackplan.detect.recording import FILES_FOLDER, FORMAT, FORMAT_VERSION, PROBE_NAME
 from stackplan.detect.world import ABSENT, MAX_TEXT_BYTES, CommandResult, DiskUsage, MemoryCounters
 from stackplan.errors import UserError
+from stackplan.values import replace
 
 MAX_ARCHIVE_BYTES = 16 * 1024 * 1024
 MAX_UNPACKED_BYTES = 64 * 1024 * 1024

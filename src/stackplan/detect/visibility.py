@@ -1,10 +1,9 @@
 """Which devices this process may use: CUDA's own rule, the container toolkit's, and ROCm's."""
 
-from dataclasses import replace
-
 from stackplan.detect.gpu import GpuReading
 from stackplan.detect.surroundings import surroundings
 from stackplan.detect.world import World
+from stackplan.values import replace
 
 
 def visible(world: World, readings: list[GpuReading]) -> list[GpuReading]:

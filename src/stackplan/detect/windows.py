@@ -6,7 +6,6 @@ no PCI bus and are no GPU. NVIDIA's cards are told by NVIDIA's own library.
 
 import json
 import re
-from dataclasses import replace
 from typing import Any
 
 from stackplan.backends import backend_of
@@ -15,6 +14,7 @@ from stackplan.detect.pci import CANNOT_COMPUTE, cannot_compute
 from stackplan.detect.world import MOST_DEVICES, World
 from stackplan.hardware import Backend, BackendCapacity, Basis
 from stackplan.units import GIB, MIB
+from stackplan.values import replace
 
 _CLASS = r"HKLM\SYSTEM\CurrentControlSet\Control\Class\{4d36e968-e325-11ce-bfc1-08002be10318}"
 REGISTRY = ("reg", "query", _CLASS, "/s")

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from stackplan.download.hub import cached_listing, list_repository
 from stackplan.download.listing import Listing, chosen_files
@@ -11,6 +11,7 @@ from stackplan.download.places import Places, check_safe
 from stackplan.errors import UserError
 from stackplan.lock import Lock, LockedArtifact, locked, pinned_plan
 from stackplan.plan import Plan
+from stackplan.values import replace
 
 
 @dataclass(frozen=True, slots=True)

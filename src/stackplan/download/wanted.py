@@ -1,10 +1,11 @@
 """Which artifacts a tier or a role needs, HOT first, each of them once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from stackplan.errors import UserError
 from stackplan.plan import Instance, Plan
+from stackplan.values import replace
 
 TIERS = ("hot", "warm", "cold")
 ALL = "all"

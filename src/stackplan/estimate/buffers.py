@@ -3,7 +3,9 @@
 Source and checks: `stackplan.estimate.compute`, whose phases are counted here.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec import Struct
 
 from stackplan.architecture import SLIDING, Layer
 from stackplan.estimate.compute import (
@@ -19,20 +21,19 @@ from stackplan.estimate.compute import (
 )
 from stackplan.estimate.kv_cache import FLASH_MISPLACED, FLASH_ON_HOST, cell_bytes
 from stackplan.serving import Serving
+from stackplan.values import replace
 
 PIPELINE_COPIES = 4  # with pipelining every input exists so often
 
 
-@dataclass(frozen=True, slots=True)
-class Buffers:
+class Buffers(Struct, frozen=True):
     """Compute buffers by place: each device in order, and host memory."""
 
     devices: tuple[int, ...]
     host: int
 
 
-@dataclass(frozen=True, slots=True)
-class Phases:
+class Phases(Struct, frozen=True):
     """Figures of one micro-batch that every split shares."""
 
     inputs: int

@@ -10,6 +10,8 @@ Symbols: E, F, Q are float32 activations of n tokens: embedding, feed-forward an
 
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from stackplan.architecture import LATENT, NONE, RECURRENT, SLIDING, Architecture, Attention, Layer
 from stackplan.estimate.kv_cache import FLASH_OFF, FLASH_ON, FLASH_ON_HOST, CacheShape, Flash
 from stackplan.serving import Serving
@@ -76,8 +78,7 @@ def graph_of(architecture: Architecture) -> Graph:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """The worst micro-batch: tokens, output rows, cells that attention sees, and how attention is computed.
 
     ``scratch_k`` and ``scratch_v`` tell that the kernels first convert a layer's cache to half floats (GPUs do).

@@ -1,8 +1,9 @@
 """The engines that stackplan can estimate: one literal registry, one protocol."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol
+
+from msgspec import Struct
 
 from stackplan.catalog import Artifact, Model
 from stackplan.estimate import llama_cpp, ollama, text_embeddings, vllm, whisper
@@ -52,8 +53,7 @@ def answer(engine: str, question: Question) -> Estimate | Unestimable:
     return estimator(question)
 
 
-@dataclass(frozen=True, slots=True)
-class Beside:
+class Beside(Struct, frozen=True):
     """What a server loads and keeps beside the weights of a model: its eyes, a draft, what it saves of prompts.
 
     ``cache_ram_bytes`` bounds saved prompts in host memory, ``checkpoints`` copies of state and windows per slot.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from stackplan.architecture import Architecture, WeightTable
@@ -44,8 +45,7 @@ class ShapeArrays:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FileArrays:
+class FileArrays(Struct, frozen=True, eq=False):
     """Bytes before each block, of it without experts and of experts, and bytes of experts that a token reads.
 
     ``beside`` has by file the embeddings, the head, an offloaded copy of a tied head, and prediction blocks.

@@ -5,8 +5,9 @@ Sources: llama.cpp b11434 (November 2026), ``llama-kv-cache.cpp``, ``llama-kv-ca
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from stackplan.architecture import FULL, LATENT, NONE, RECURRENT, SLIDING, Architecture, Layer
 from stackplan.gguf.types import TYPE_BY_NAME
@@ -40,8 +41,7 @@ FLASH_ON, FLASH_OFF, FLASH_REFUSED = Flash.ON, Flash.OFF, Flash.REFUSED
 FLASH_MISPLACED, FLASH_ON_HOST = Flash.MISPLACED, Flash.ON_HOST
 
 
-@dataclass(frozen=True, slots=True)
-class CacheShape:
+class CacheShape(Struct, frozen=True):
     """How many cells a cache gets: ``streams`` separate sequences of ``cells``; ``sliding_cells`` in sliding layers."""
 
     streams: int

@@ -5,7 +5,8 @@ the solver asks tens of thousands. Checked against tests/truth (llama.cpp b11434
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
 
 from stackplan.architecture import Architecture, WeightTable
 from stackplan.estimate import buffers, compute, overhead
@@ -25,6 +26,7 @@ from stackplan.estimate.saved_prompts import checkpoint_bytes
 from stackplan.estimate.speculation import drafting, predicting, prediction_demands
 from stackplan.hardware import Basis, Device
 from stackplan.serving import HOST, Demand, Estimate, OverheadLine, Placement, Serving, Unestimable
+from stackplan.values import replace
 
 ENGINE = "llama.cpp"
 # An architecture that nobody read: the cache is derived from its tensors, the graph is taken for an ordinary one.
@@ -32,8 +34,7 @@ UNKNOWN_ERROR_FRACTION = 0.15
 FLOAT_BYTES = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """One model, ready to be asked about; see `prepare`."""
 
     architecture: Architecture
@@ -43,8 +44,7 @@ class Prepared:
     sliding_window: int
 
 
-@dataclass(frozen=True, slots=True)
-class Extras:
+class Extras(Struct, frozen=True):
     """What is loaded beside the model: a draft, an image projector, and limits of saved prompts.
 
     ``cache_ram_bytes`` is ``--cache-ram`` in bytes, ``checkpoints`` is ``--ctx-checkpoints`` per slot.
@@ -131,8 +131,7 @@ def estimate(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Case:
+class _Case(Struct, frozen=True):
     """One question, worked out as far as weights, cache and buffers all need it."""
 
     prepared: Prepared

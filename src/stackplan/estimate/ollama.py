@@ -5,14 +5,13 @@ It starts llama-server with ``-c num_ctx*N -np N`` (a cache per slot), ``-b`` eq
 num_ctx. One num_ctx serves all requests of a model: another one reloads it.
 """
 
-from dataclasses import replace
-
 from stackplan.estimate.demands import with_overhead
 from stackplan.estimate.llama_cpp import Extras, estimate, prepared_once
 from stackplan.estimate.question import Question, shape_unknown
 from stackplan.hardware import Basis
 from stackplan.serving import HOST, Estimate, OverheadLine, Placement, Serving, Unestimable
 from stackplan.units import GIB, MIB
+from stackplan.values import replace
 
 ENGINE = "ollama"
 KV_TYPES = ("f16", "q8_0", "q4_0")  # OLLAMA_KV_CACHE_TYPE, one for K and V

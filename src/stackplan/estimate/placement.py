@@ -5,15 +5,18 @@ counted from the end: the output layer first, then the last block. The input lay
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 from math import ceil
 from operator import mul
 
+from msgspec import Struct
+
 from stackplan.architecture import RECURRENT, Architecture, Layer, WeightTable
 from stackplan.estimate.kv_cache import CacheShape, layer_cache_bytes, state_bytes, widest_v
 from stackplan.serving import Placement, Serving, Unestimable
+from stackplan.values import replace
 
 # Loaders that create the output head before the embedding it is tied to, so that even the CPU holds both.
 _HEAD_BEFORE_EMBEDDING = frozenset({"gemma3n", "gemma4"})
@@ -31,8 +34,7 @@ class LayerKind:
         return self.before[stop] - self.before[start]
 
 
-@dataclass(frozen=True, slots=True)
-class LayerTable:
+class LayerTable(Struct, frozen=True):
     """Running sums over the blocks, so that the bytes of any range of blocks are one subtraction."""
 
     block_count: int
@@ -43,8 +45,7 @@ class LayerTable:
     widest_v: int
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Struct, frozen=True):
     """What one place holds: blocks ``start`` to ``stop``, and whether the output layer."""
 
     place: str

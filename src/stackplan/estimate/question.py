@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from stackplan.architecture import Architecture, WeightTable
 from stackplan.hardware import Device
 from stackplan.serving import Placement, Serving, Unestimable
@@ -16,8 +18,7 @@ class DraftWeights:
     weights: WeightTable
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """Weights, how they are served, and where.
 
     ``architecture`` and ``weights`` are None when nobody knows the shape; engines that need it then refuse.

@@ -4,10 +4,11 @@ Told from the catalog alone, before anything is estimated: bounds of what `speed
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import log2
 
 import numpy as np
+from msgspec import Struct
 
 from stackplan.architecture import Architecture, WeightTable
 from stackplan.arrays import Floats, Integers
@@ -22,12 +23,12 @@ from stackplan.estimate.speed_rates import HostRates
 from stackplan.estimate.speed_traffic import Workloads
 from stackplan.hardware import Host
 from stackplan.serving import HOST, Placement
+from stackplan.values import replace
 
 _Key = tuple[int | str, ...]  # the identity of a shape, and by file that of its weights and its quantisation
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Rates:
+class Rates(Struct, frozen=True, eq=False):
     """Tokens per second by placement and file, and their binary logarithms."""
 
     per_second: Floats

@@ -4,13 +4,14 @@ Measured with llama-server b11434 (November 2026) on shapes of glm4moe, qwen3nex
 block, and of Llama 3.2 3B with 1B: docs/estimate.md has the figures.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from stackplan.architecture import Architecture, Attention, Layer
 from stackplan.estimate import buffers, compute
 from stackplan.estimate.kv_cache import Flash, cache_shape
 from stackplan.serving import HOST, Demand, Serving
+from stackplan.values import replace
 
 FLOAT_BYTES: Final = 4
 _PREDICTING = """

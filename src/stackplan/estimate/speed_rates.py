@@ -4,11 +4,12 @@ Done once per host; a decode estimate is then plain arithmetic.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from stackplan.estimate.speed_model import BackendConstants, DeviceClass, SpeedModel
 from stackplan.hardware import Basis, Device, Host, PoolKind
 from stackplan.serving import HOST
+from stackplan.values import replace
 
 
 @dataclass(frozen=True, slots=True)

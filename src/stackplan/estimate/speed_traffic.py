@@ -9,12 +9,15 @@ Sources: llama.cpp's graphs (src/models/*.cpp), checked against published rates 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import accumulate, compress
 from operator import mul
 from typing import Final, NamedTuple
 
+from msgspec import Struct
+
 from stackplan.architecture import Architecture, Attention, Layer, WeightTable
+from stackplan.values import replace
 
 # Bytes per cached element: ggml block bytes / block elements (ggml-common.h, b11434).
 KV_ELEMENT_BYTES: Final = {
@@ -47,8 +50,7 @@ class Traffic(NamedTuple):
     crossings: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Workload:
+class Workload(Struct, frozen=True):
     """A model prepared for many questions: entry i of each tuple sums what blocks 0 .. i-1 touch.
 
     ``expert`` counts the experts in use, ``whole_expert`` all of them. ``full_k`` ... count cached elements per token

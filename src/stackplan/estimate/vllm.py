@@ -6,7 +6,8 @@ Source: vllm-project/vllm, v1 engine (``gpu_worker.py``, ``kv_cache_utils.py``, 
 """
 
 from collections import Counter
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from stackplan.architecture import LATENT, SLIDING, Architecture, Layer, WeightTable
 from stackplan.estimate import overhead
@@ -32,8 +33,7 @@ ERROR_FRACTION = 0.1
 _KV_ELEMENT_BYTES = {"f16": 2, "bf16": 2, "q8_0": 1}  # q8_0 stands for FP8, the one smaller cache that vLLM has
 
 
-@dataclass(frozen=True, slots=True)
-class KvBlocks:
+class KvBlocks(Struct, frozen=True):
     """The paged cache: bytes of one block over all layers that grow, and the blocks that one request needs."""
 
     block_bytes: int

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from stackplan.architecture import Architecture, Attention, Layer, Tensor
 from stackplan.errors import UserError
@@ -12,6 +12,7 @@ from stackplan.gguf.families import KNOWN, NEVER_UNIFIED, ROUTER_BLOCKS
 from stackplan.gguf.header import Skipped
 from stackplan.gguf.keys import MAX_BLOCKS, Keys
 from stackplan.gguf.state import compressor_state_of, inner_length_of, state_of
+from stackplan.values import replace
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 

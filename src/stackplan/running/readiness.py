@@ -3,7 +3,6 @@
 import os
 import shutil
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from stackplan.errors import UserError
@@ -12,6 +11,7 @@ from stackplan.render.llama_options import artifact_path
 from stackplan.render.servers import LLAMA_CPP
 from stackplan.running.site import Site
 from stackplan.running.units import Unit
+from stackplan.values import replace
 
 
 def with_program(unit: Unit, environment: Mapping[str, str] = os.environ) -> Unit:

@@ -5,11 +5,11 @@ irreducible infeasible subsystem does not serve programmes with binaries (measur
 """
 
 import time
-from dataclasses import replace
 
 from stackplan.problem import Need, Problem
 from stackplan.solve.exact import Exact, Termination
 from stackplan.solve.index import indexed
+from stackplan.values import replace
 
 _SECONDS = 5.0
 

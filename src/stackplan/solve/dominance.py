@@ -13,13 +13,14 @@ other instance in use serves at least one of these needs, and the candidate in q
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from stackplan.arrays import Integers, Truths
 from stackplan.problem import Candidate, Problem
 from stackplan.solve.usage import disk_may_bind
+from stackplan.values import replace
 
 _ABSENT = -(2**62)  # below every value: what is not offered
 _MANY = 2**62  # more slots than anything has

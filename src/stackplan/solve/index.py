@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from stackplan.arrays import Integers, Truths
 from stackplan.problem import Candidate, Offer, Problem
@@ -12,8 +13,7 @@ from stackplan.problem import Candidate, Offer, Problem
 _UNITS_PER_BUDGET = 262144
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """Candidates of one tier that take from one pool, in whole units, and what they offer.
 
     Each part of a demand is rounded down. ``places`` are those of ``offers`` among the candidates.

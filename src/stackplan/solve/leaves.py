@@ -5,7 +5,7 @@ After a few splits its parts lie much lower. Every choice lies in one of the par
 each of them, or barred from it, can be left out.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from stackplan.problem import Problem
 from stackplan.solve.index import Indexed
@@ -14,6 +14,7 @@ from stackplan.solve.rows import Programme
 from stackplan.solve.sided import NEVER, Sided
 from stackplan.solve.simplex import Basis, Relaxation, Solved
 from stackplan.solve.splits import Side, Split, splits, structure_of
+from stackplan.values import replace
 
 
 @dataclass(frozen=True, slots=True)

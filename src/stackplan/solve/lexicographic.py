@@ -7,7 +7,6 @@ weight. Values are integers; sizes closer than 8 bytes count as equal, below wha
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 
 from stackplan.problem import Choice, NoChoice, Problem
 from stackplan.solve.conflict import minimal_conflict
@@ -22,6 +21,7 @@ from stackplan.solve.search import start_assignment
 from stackplan.solve.sided import NEVER
 from stackplan.solve.usage import memory_bytes, usage, value
 from stackplan.units import MIB
+from stackplan.values import replace
 
 DEFAULT_SECONDS = 60.0
 _MOST_TIED = 500  # offers among which ties are settled by proof; more cost more than the tie is worth

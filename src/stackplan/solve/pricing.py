@@ -10,8 +10,10 @@ import math
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import accumulate
+
+from msgspec import Struct
 
 from stackplan.problem import Candidate, Offer, Problem
 from stackplan.solve.formulation import formulate
@@ -30,6 +32,7 @@ from stackplan.solve.names import (
 from stackplan.solve.rows import Named, Programme
 from stackplan.solve.simplex import Ended, Relaxation
 from stackplan.solve.turns import cold_place, levels_of, warm_place
+from stackplan.values import replace
 
 _Asked = tuple[str, str, str, str, str]  # tier, swap group, pool, need, and for a merged need the key
 _SOME = 1e-6  # of a need: less is how a solver says nothing
@@ -37,8 +40,7 @@ _SOME = 1e-6  # of a need: less is how a solver says nothing
 Steps = tuple[tuple[int, ...], tuple[float, ...]]  # levels in units, and what reaching so many of them costs
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(Struct, frozen=True):
     """What it costs to take a turn: ``price`` a unit and what reaching ``steps`` costs; ``most`` units are too many."""
 
     most: float

@@ -9,6 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from stackplan.solve.index import Indexed
 from stackplan.solve.names import key_row, need_row
 from stackplan.solve.rows import Programme
@@ -28,8 +30,7 @@ class Bars:
     below: tuple[tuple[str, int], ...] = ()  # place and the units that nobody who takes a turn there reaches
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+class Side(Struct, frozen=True):
     """One half of a split: columns that must be 0, columns that must be 1, and rows with a lower limit of 1.
 
     ``bars`` tells the same in words; None where words do not tell it.

@@ -5,10 +5,11 @@ for, what is loaded on demand, and the HOT ones once more.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from stackplan.plan import Plan, ServedRole
 from stackplan.render.servers import HOT, Server, server_of, servers
+from stackplan.values import replace
 from stackplan.verify import gateway as gateways
 from stackplan.verify.engines import ENGINES
 from stackplan.verify.exchange import Ask

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 from stackplan.architecture import Architecture, Attention
 from stackplan.catalog import Artifact, Catalog, Model
 from stackplan.units import KIB, MIB, format_bytes, format_gib, format_tokens
@@ -132,9 +134,9 @@ def show_data(model: Model) -> dict[str, Any]:
     }
 
 
-def _plain(record: Any) -> dict[str, Any]:
-    """A small slotted dataclass as a mapping."""
-    return {name: getattr(record, name) for name in record.__slots__}
+def _plain(record: Struct) -> dict[str, Any]:
+    """A small record as a mapping."""
+    return {name: getattr(record, name) for name in record.__struct_fields__}
 
 
 def _shape_data(shape: Architecture) -> dict[str, Any]:

@@ -6,8 +6,10 @@ not. ``mixer`` and ``feed_forward`` name the rules by which ``build`` tells what
 Source: model loaders of llama.cpp, build b11434 (November 2026); the converter decides which optional ones exist.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
+
+from stackplan.values import replace
 
 
 @dataclass(frozen=True, slots=True)
