@@ -5,7 +5,7 @@ from math import inf, sqrt
 
 from stackplan.values import replace
 
-_BOUNDED = 0.2  # seconds of work that bound the space of the bundled catalog at most
+_BOUNDED = 0.16  # seconds of work that bound the space of the bundled catalog at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +47,11 @@ class Effort:
         return replace(self, priced=priced, reached=reached, done=done)
 
 
-_SOON = 5_000_000  # pivots times rows: 0.65 s of a search (`meter`)
+_SOON = 5_000_000  # pivots times rows: 0.55 s of a search (`meter`)
 # Of 55 bundled plans that were not proved soon a search improved 7, three whose bound was further away (2026-11).
 # Half to three quarters of what is looked at are surpassed (11 plans, 2026-11; docs/adr/0018).
 _FIRST = Stage(_SOON, columns=1_200, whole=4_000, near=0.01)
-# With 0.6, 0.7 and 0.8 ten more of 98 bundled plans have no proof, with 0.75, 0.85 and 1.0 three fewer (docs/adr/0019).
-QUICK = Effort((_FIRST,), priced=0.65, reached=0.75, done=0.9)
+# All 0.03 sooner two more of 98 bundled plans have no proof; priced until 0.5, plans of sixteen roles lose up to 4 %
+# (docs/adr/0019).
+QUICK = Effort((_FIRST,), priced=0.55, reached=0.65, done=0.75)
 THOROUGH = Effort((_FIRST, Stage(1_200 * _SOON, columns=20_000, whole=40_000, parts=24, steps=8_000)))

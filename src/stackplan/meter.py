@@ -23,24 +23,23 @@ Kind = Literal[
     "searched",
 ]
 
-# Millionths of a second of one processor: least squares over the bundled plans, begun from each part timed by
-# itself; what bounds the space and what searches take was timed by itself only.
-# At the machine's fastest pace eight in ten plans took 0.72 to 0.96 times as long (2026-11, docs/adr/0019).
+# Millionths of a second of one processor: least squares over the bundled plans, begun from each part timed by itself.
+# At the machine's fastest pace eight in ten plans took 0.86 to 1.03 times as long (2026-11, docs/adr/0019).
 # `bench/work.py` fits them anew, `bench/solve.py` sets the sum beside the clock.
 MICROSECONDS: dict[Kind, float] = {
-    "space": 60_000.0,  # whatever its size
-    "prospect": 40.0,  # bounded
+    "space": 50_000.0,  # whatever its size
+    "prospect": 37.0,  # bounded
     "look": 40.0,  # a prospect looked into
-    "rate": 180.0,  # a file in one place
-    "base": 65.0,  # a way to run it
-    "ask": 130.0,  # what it takes at each context
-    "list": 3_200.0,  # prices made ready
-    "row": 0.5,  # an option, or a bound of many, priced
-    "column": 44.0,
-    "relaxed": 0.032,  # of a relaxation's work
-    "step": 8.0,  # of a walk, for each need
-    "entered": 120.0,  # a column given to branch and bound
-    "searched": 0.13,  # of a search's work
+    "rate": 140.0,  # a file in one place
+    "base": 57.0,  # a way to run it
+    "ask": 115.0,  # what it takes at each context
+    "list": 2_850.0,  # prices made ready
+    "row": 0.47,  # an option, or a bound of many, priced
+    "column": 38.0,
+    "relaxed": 0.024,  # of a relaxation's work
+    "step": 4.0,  # of a walk, for each need
+    "entered": 100.0,  # a column given to branch and bound
+    "searched": 0.11,  # of a search's work
 }
 
 

@@ -172,7 +172,10 @@ def test_a_choice_in_a_hurry_fits_and_its_bound_holds(seed: int, seconds: float)
 
 def test_more_work_never_ends_in_more_doubt() -> None:
     world = bundled("rtx-3060-12gb", "everyday")
-    hurries = [replace(QUICK, priced=share * 0.65, reached=share * 0.75, done=share * 0.9) for share in (0.2, 0.6, 2.0)]
+    hurries = [
+        replace(QUICK, priced=share * QUICK.priced, reached=share * QUICK.reached, done=share * QUICK.done)
+        for share in (0.2, 0.6, 2.0)
+    ]
     answers = [plan_world(replace(world, effort=hurry)).chosen.answer for hurry in hurries]
     assert all(isinstance(answer, Choice) for answer in answers)
     bounds = [answer.bound for answer in answers if isinstance(answer, Choice)]
