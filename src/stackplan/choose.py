@@ -15,7 +15,7 @@ from stackplan.market import TOLERANCE, Market
 from stackplan.meter import Meter, within
 from stackplan.options import VALUE_PER_POINT, Column, Deployable, empty_problem
 from stackplan.problem import Choice, NoChoice, Problem
-from stackplan.reach import Reach, is_far, is_negligible, problem_of, within_reach
+from stackplan.reach import Reach, is_far, is_negligible, leaves_of, problem_of, within_reach
 from stackplan.seeds import first_columns, lightest_columns
 from stackplan.solve import solve
 from stackplan.solve.lexicographic import known_choice, requirement_reward
@@ -27,7 +27,7 @@ from stackplan.variants import variants
 
 _ROUNDS = 30
 _LEAST_WALK = 0.5  # of a whole one, however much was done before: with 0.3 plans of many roles lost 1 to 3 % (2026-11)
-DEFAULT_SECONDS = 120.0
+DEFAULT_SECONDS = 600.0  # for emergencies only: what a clock cuts off depends on the machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +178,11 @@ class _Choice:
 
     def _reached(self, found: PriceList, known: Mapping[str, str], stage: Stage) -> tuple[Reach, Mapping[str, str]]:
         """What a choice better than the known one could use, and the best known of that: each narrows the other."""
-        until = self.begun + self.effort.reached
+        left = self._left(self.effort.reached)
+        until = self.market.meter.seconds + left
+        leaves = leaves_of(self.market, self.columns, self.empty, found, known, stage.parts, until - left / 2)
         while True:
-            reach = within_reach(self.market, self.columns, self.empty, found, known, stage, until)
+            reach = within_reach(self.market, self.columns, self.empty, leaves, known, stage, until)
             self.columns |= reach.columns
             problem = problem_of(self.empty, reach.columns)
             better = better_choice(problem, found, known, stage.steps)

@@ -14,7 +14,7 @@ from stackplan.assess import HostAssessor
 from stackplan.bases import Base, BaseFinder
 from stackplan.calibration import Calibration, calibration, with_measurements
 from stackplan.catalog import Catalog
-from stackplan.choose import Chosen, choose
+from stackplan.choose import DEFAULT_SECONDS, Chosen, choose
 from stackplan.effort import QUICK, Effort
 from stackplan.eligibility import Refusal
 from stackplan.estimate.speed_model import SpeedModel
@@ -33,7 +33,6 @@ from stackplan.prospects import Prospect
 from stackplan.rating import Rating
 from stackplan.remote import RemoteEndpoint
 from stackplan.runtime import Runtime
-from stackplan.solve.lexicographic import DEFAULT_SECONDS
 from stackplan.stack import Request
 from stackplan.values import replace
 

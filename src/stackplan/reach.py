@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from stackplan.effort import Stage
 from stackplan.gaining import Option
 from stackplan.market import TOLERANCE, Market
+from stackplan.meter import within
 from stackplan.options import Column
 from stackplan.problem import Problem
 from stackplan.solve.leaves import leaf_prices
@@ -34,20 +35,21 @@ class Reach:
 
 def within_reach(
     market: Market,
-    columns: dict[str, Column],
+    columns: Mapping[str, Column],
     empty: Problem,
-    found: PriceList,
+    leaves: Sequence[PriceList],
     known: Mapping[str, str],
     stage: Stage,
     until: float,
 ) -> Reach:
-    """Everything that some choice better than ``known`` could use, but for what is surpassed; grows ``columns``.
+    """Everything that some choice better than ``known`` could use, but for what is surpassed.
 
-    Looks into nothing more ``until`` so many seconds of work were done; what then is left is told by the ceiling.
+    Prices of all choices, or of ``leaves`` that hold all of them together, tell what. Looks into nothing more ``until``
+    so many seconds of work were done; what then is left is told by the ceiling.
     """
+    found = max(leaves, key=lambda leaf: leaf.bound)
     rewards = found.reward * len(found.required)
     earned = value(problem_of(empty, columns), known) + rewards
-    leaves = _leaves(market, columns, empty, found, earned, stage.parts) if stage.parts > 1 else [found]
     enough = stage.columns if is_far(found, earned - rewards, stage) else stage.whole
     reached, unseen = _reached(market, leaves, earned, enough, until)
     options = [option for _, option in reached]
@@ -64,7 +66,7 @@ def _reached(
 
     Looks no further than for about ``enough`` of them; the figure bounds what was not looked at.
     """
-    top = max((leaf.bound for leaf in leaves), default=earned)
+    top = max(leaf.bound for leaf in leaves)
     floor = max(earned, top - _NEARBY * abs(top))
     while True:
         best: dict[Option, float] = {}
@@ -101,12 +103,26 @@ def is_negligible(missed: float, found: PriceList) -> bool:
     return missed <= _NEGLIGIBLE * abs(found.value_bound)
 
 
-def _leaves(
-    market: Market, columns: dict[str, Column], empty: Problem, found: PriceList, earned: float, parts: int
+def leaves_of(
+    market: Market,
+    columns: dict[str, Column],
+    empty: Problem,
+    found: PriceList,
+    known: Mapping[str, str],
+    parts: int,
+    until: float,
 ) -> list[PriceList]:
-    """Prices of parts of the space; their bounds cover what little the columns outside could still add."""
+    """Prices of ``parts`` of the space, or of fewer; their bounds cover what the columns outside could still add.
+
+    Grows ``columns``. ``until`` so many seconds of work were done parts are split, and their prices asked for again.
+    """
+    if parts == 1:
+        return [found]
+    earned = value(problem_of(empty, columns), known) + found.reward * len(found.required)
     for _ in range(_REFINED):
-        leaves = leaf_prices(problem_of(empty, columns), found.reward, earned, parts)
+        work = within(until - market.meter.seconds, "relaxed")
+        leaves, spent = leaf_prices(problem_of(empty, columns), found.reward, earned, parts, work)
+        market.meter.add("relaxed", spent)
         outside = [market.best(leaf) for leaf in leaves]
         bounded = [replace(leaf, bound=leaf.bound + each.missed) for leaf, each in zip(leaves, outside, strict=True)]
         short = [
@@ -114,7 +130,7 @@ def _leaves(
             for leaf, each in zip(bounded, outside, strict=True)
             if leaf.bound > earned and not is_negligible(each.missed, leaf)
         ]
-        if not short:
-            return bounded
+        if not short or market.meter.seconds > until:
+            break
         columns |= market.columns(option for options in short for option in options)
-    return bounded if all(leaf.bound <= found.bound for leaf in bounded) else [found]
+    return bounded if bounded and all(leaf.bound <= found.bound for leaf in bounded) else [found]

@@ -162,11 +162,12 @@ def test_more_worlds_in_parts(seed: int) -> None:
 HURRIES = (0.0, 0.02, 0.06, 0.15)  # seconds of work
 
 
+@pytest.mark.parametrize("effort", [QUICK, THOROUGH], ids=["quick", "thorough"])
 @pytest.mark.parametrize("seconds", HURRIES)
 @pytest.mark.parametrize("seed", [1, 7, 16])
-def test_a_choice_in_a_hurry_fits_and_its_bound_holds(seed: int, seconds: float) -> None:
+def test_a_choice_in_a_hurry_fits_and_its_bound_holds(seed: int, seconds: float, effort: Effort) -> None:
     """Whatever is left out for want of time, be it all but the first prices, the bound covers."""
-    hurry = replace(QUICK, priced=seconds / 2, reached=seconds, done=seconds)
+    hurry = replace(effort, priced=seconds / 2, reached=seconds, done=seconds)
     assert compare(seed, hurry) in {"proved", "unproved", "none"}
 
 
@@ -191,6 +192,15 @@ def test_work_is_told_and_ends_about_when_it_should() -> None:
     assert plan_world(replace(world, effort=replace(QUICK, priced=0.0, reached=0.0))).chosen.work.seconds < (
         chosen.work.seconds
     )
+
+
+@pytest.mark.slow
+def test_a_long_search_ends_about_when_it_should() -> None:
+    """What is not proved in two minutes (2026-11) ends all the same, be it while its space is split."""
+    effort = replace(THOROUGH, priced=2.0, reached=6.0, done=12.0)
+    chosen = plan_world(replace(bundled("rtx-3060-12gb", "research"), effort=effort)).chosen
+    assert isinstance(chosen.answer, Choice)
+    assert effort.reached < chosen.work.seconds < 1.5 * effort.done
 
 
 @pytest.mark.exhaustive

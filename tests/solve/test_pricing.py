@@ -1,10 +1,12 @@
 """Prices of the relaxation are true upper bounds: no choice is worth more than they say, whatever it uses."""
 
 import random
+from math import inf
 
 import pytest
 
 from stackplan.problem import Candidate, Need, Problem
+from stackplan.solve.leaves import leaf_prices
 from stackplan.solve.lexicographic import narrowed, requirement_reward
 from stackplan.solve.pricing import PriceList, prices, within
 from stackplan.solve.search import start_assignment
@@ -43,6 +45,20 @@ def test_what_the_best_choice_uses_is_within_reach_of_any_known_choice(seed: int
     for floor in (min(known), max(known)) if known else ():
         near = within(world, found, floor - found.bound - ROUNDED)
         assert best_by_trying_everything(near) == best_by_trying_everything(world)
+
+
+@pytest.mark.parametrize("seed", range(300, 330))
+def test_parts_hold_every_choice_however_little_work_went_into_them(seed: int) -> None:
+    world = random_world(seed, keys=4)
+    reward = float(requirement_reward(world))
+    everything = [earned(world, one, reward) for one in assignments(world)]
+    counts = []
+    for work in (0.0, 20_000.0, inf):
+        parts, _ = leaf_prices(world, reward, known=-inf, most=8, work=work)
+        assert max(everything, default=-inf) <= max(part.bound for part in parts) + ROUNDED
+        counts.append(len(parts))
+    assert counts[0] == 1
+    assert counts == sorted(counts)
 
 
 def test_prices_leave_much_out() -> None:

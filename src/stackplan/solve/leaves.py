@@ -24,18 +24,23 @@ class _Leaf:
     basis: Basis
 
 
-def leaf_prices(problem: Problem, reward: float, known: float, most: int) -> tuple[PriceList, ...]:
-    """Prices of at most ``most`` parts that hold every choice together; parts below ``known`` are not split again."""
+def leaf_prices(
+    problem: Problem, reward: float, known: float, most: int, work: float = NEVER
+) -> tuple[tuple[PriceList, ...], float]:
+    """Prices of at most ``most`` parts that hold every choice together, and the work done (see `Relaxation.work`).
+
+    Parts below ``known`` are not split again, and none once so much ``work`` is done.
+    """
     index, programme = priced_programme(problem, reward)
     if not index.offers:
-        return ()
+        return (), 0.0
     structure = structure_of(index, programme)
     with Relaxation(programme) as relaxation:
         sided = Sided(programme, relaxation)
         root = _leaf(sided, (), None)
         leaves = [root] if root else []
         done: list[_Leaf] = []
-        while leaves and len(leaves) + len(done) < most:
+        while leaves and len(leaves) + len(done) < most and relaxation.work < work:
             leaf = leaves.pop(0)
             halves = (
                 () if -leaf.solved.objective <= known else _halves(sided, leaf, splits(structure, leaf.solved.values))
@@ -44,7 +49,8 @@ def leaf_prices(problem: Problem, reward: float, known: float, most: int) -> tup
                 leaves = sorted([*leaves, *halves], key=lambda one: one.solved.objective)
             else:
                 done.append(leaf)
-    return tuple(_prices(index, programme, leaf, reward) for leaf in [*leaves, *done])
+        spent = float(relaxation.work)
+    return tuple(_prices(index, programme, leaf, reward) for leaf in [*leaves, *done]), spent
 
 
 def _halves(sided: Sided, leaf: _Leaf, possible: list[Split]) -> tuple[_Leaf, ...]:

@@ -116,6 +116,8 @@ class Tree(Generic[Found]):
             self._note(self.guess(solved.values))
             if solved.objective >= self._cutoff:
                 break
+            if sided.relaxation.work > self._most_work:  # whatever it holds is left
+                return _Node(solved.objective, node.number, tuple(sides), basis), None
             sides += self._fixed(solved)
             halves = self._split(sided, sides, basis, possible, solved.objective)
             if not isinstance(halves, Side):
