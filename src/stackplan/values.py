@@ -1,6 +1,6 @@
 """Values with something changed, whichever way their class is made.
 
-What planning makes by the thousand is a msgspec Struct, which is made ten times as fast as a frozen dataclass; all else
+What planning makes by the hundred is a msgspec Struct, which is made ten times as fast as a frozen dataclass; all else
 is a dataclass (docs/adr/0020). To whoever uses them they are alike.
 """
 

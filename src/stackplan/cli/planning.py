@@ -25,7 +25,7 @@ def tell_plan(asked: Asked, *, as_json: bool, write_model: Path | None = None) -
     tell(plan_to_json(planned.plan), end="") if as_json else present(planned, next_step=next_step)
     print(f"planned in {time.monotonic() - started:.2f} s", file=sys.stderr)
     if planned.plan.proof.gap and not asked.prove:
-        print("--prove searches up to two minutes for a better plan, or the proof that there is none", file=sys.stderr)
+        print("--prove searches two minutes or so for a better plan, or the proof that there is none", file=sys.stderr)
     return ExitCode.DONE
 
 

@@ -26,5 +26,5 @@ PartialOption = Annotated[bool, typer.Option("--partial", help="Serve what can b
 NoMeasurementsOption = Annotated[
     bool, typer.Option("--no-measurements", help="Plan with derived speeds only, whatever was measured.")
 ]
-ProveOption = Annotated[bool, typer.Option("--prove", help="Search up to two minutes for the best plan and its proof.")]
+ProveOption = Annotated[bool, typer.Option("--prove", help="Search two minutes or so for the best plan and its proof.")]
 IdleOption = Annotated[bool, typer.Option("--idle", help="Plan as if no other program held memory of this machine.")]
