@@ -1,10 +1,10 @@
 """The optimum is that of an independent solver: OR-Tools CP-SAT, in its own process, on the same worlds as numbers."""
 
-import dataclasses
 import json
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from stackplan.problem import Choice, NoChoice, Problem
@@ -25,7 +25,7 @@ def cp_sat() -> Path:
 
 
 def as_numbers(problem: Problem) -> dict[str, object]:
-    numbers = dataclasses.asdict(problem)
+    numbers: dict[str, object] = msgspec.to_builtins(problem)
     numbers["overlapping_groups"] = sorted(problem.overlapping_groups)
     return numbers
 
