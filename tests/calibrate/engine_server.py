@@ -6,9 +6,11 @@ what the test says, so that what a bench makes of them is known.
 
 import json
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from threading import Thread
 from typing import Any
+
+from tests.quiet_http import QuietServer, body_of
 
 MILLISECOND = 1_000_000  # Ollama counts nanoseconds
 
@@ -22,7 +24,7 @@ class EngineServer:
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.keys: set[str | None] = set()
         self.answers: dict[str, tuple[int, bytes]] = {}
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self.server = QuietServer(("127.0.0.1", 0), _handler(self))
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -75,7 +77,7 @@ def _handler(engine: EngineServer) -> type[BaseHTTPRequestHandler]:
             self._serve({})
 
         def do_POST(self) -> None:
-            self._serve(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self._serve(json.loads(body_of(self)))
 
         def _serve(self, body: dict[str, Any]) -> None:
             engine.requests.append((self.path, body))

@@ -12,9 +12,11 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from threading import Lock, Thread
 from urllib.parse import unquote, urlsplit
+
+from tests.quiet_http import QuietServer
 
 LARGE = (".gguf", ".safetensors", ".bin")
 PIECE_BYTES = 16 * 1024
@@ -58,7 +60,7 @@ class HubServer:
         self.on_sent: Callable[[int], None] = lambda _total: None
         self._lock = Lock()
         self._total = 0
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"hub": self}))
+        self._server = QuietServer(("127.0.0.1", 0), type("Bound", (Handler,), {"hub": self}))
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         Thread(target=self._server.serve_forever, daemon=True, kwargs={"poll_interval": 0.05}).start()

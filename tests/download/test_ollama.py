@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from threading import Thread
 
 import pytest
 from tests.download.conftest import Site
+from tests.quiet_http import QuietServer, body_of
 from tests.render.plans import OLLAMA, host, instance, tag
 from tests.render.plans import plan as made_plan
 
@@ -22,7 +23,7 @@ class FakeOllama:
         self.digests: dict[str, str] = {}
         self.answers: list[list[dict] | int | bytes] = []
         self.pulls: list[str] = []
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (_Handler,), {"fake": self}))
+        self.server = QuietServer(("127.0.0.1", 0), type("Bound", (_Handler,), {"fake": self}))
         self.port = self.server.server_address[1]
         Thread(target=self.server.serve_forever, daemon=True, kwargs={"poll_interval": 0.05}).start()
 
@@ -51,7 +52,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, json.dumps({"models": models}).encode())
 
     def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        asked = json.loads(body_of(self))
         answer = self.fake.pull(asked["model"])
         if isinstance(answer, int):
             return self._send(answer, b'{"error": "internal"}')

@@ -4,12 +4,14 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from threading import Thread
 from typing import Any, ClassVar
 
+from tests.quiet_http import QuietServer
 
-class Site(ThreadingHTTPServer):
+
+class Site(QuietServer):
     """``pages`` maps a path to bytes; ``manners`` to how they are sent."""
 
     daemon_threads = True

@@ -4,8 +4,10 @@ Copies the semantics of Ollama 0.32 that the pull scripts depend on; it stands f
 """
 
 import json
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from threading import Thread
+
+from tests.quiet_http import QuietServer, body_of
 
 
 class FakeOllama:
@@ -16,7 +18,7 @@ class FakeOllama:
         self.failures_left = failures
         self.models: set[str] = set()
         self.requests: list[tuple[str, dict]] = []
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self.server = QuietServer(("127.0.0.1", 0), _handler(self))
         self.port = self.server.server_address[1]
         Thread(target=self.server.serve_forever, daemon=True).start()
 
@@ -72,7 +74,7 @@ def _handler(fake: FakeOllama) -> type[BaseHTTPRequestHandler]:
             self._send(200, [{"models": [{"name": name, "size": 1} for name in sorted(fake.models)]}])
 
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            body = json.loads(body_of(self))
             self._send(*fake.answer(self.path, body))
 
         def _send(self, status: int, lines: list[dict]) -> None:

@@ -1,8 +1,10 @@
 """A server that speaks the endpoints behind a gateway and answers with its own name, so that routes can be seen."""
 
 import json
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from threading import Thread
+
+from tests.quiet_http import QuietServer, body_of
 
 
 class StubProvider:
@@ -11,7 +13,7 @@ class StubProvider:
     def __init__(self, name: str) -> None:
         self.name = name
         self.requests: list[tuple[str, dict]] = []
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self.server = QuietServer(("127.0.0.1", 0), _handler(self))
         self.port = self.server.server_address[1]
         Thread(target=self.server.serve_forever, daemon=True).start()
 
@@ -69,7 +71,7 @@ def _ranks(body: dict) -> dict | list:
 def _handler(stub: StubProvider) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            sent = self.rfile.read(int(self.headers["Content-Length"]))
+            sent = body_of(self)
             form = self.headers["Content-Type"].startswith("multipart/")
             body = {"form": sent.decode(errors="replace")} if form else json.loads(sent or b"{}")
             text = json.dumps(stub.answer(self.path, body)).encode()
