@@ -178,9 +178,9 @@ class _Choice:
 
     def _reached(self, found: PriceList, known: Mapping[str, str], stage: Stage) -> tuple[Reach, Mapping[str, str]]:
         """What a choice better than the known one could use, and the best known of that: each narrows the other."""
-        left = self._left(self.effort.reached)
-        until = self.market.meter.seconds + left
-        leaves = leaves_of(self.market, self.columns, self.empty, found, known, stage.parts, until - left / 2)
+        until = self.begun + self.effort.reached
+        halfway = (self.market.meter.seconds + until) / 2
+        leaves = leaves_of(self.market, self.columns, self.empty, found, known, stage.parts, halfway)
         while True:
             reach = within_reach(self.market, self.columns, self.empty, leaves, known, stage, until)
             self.columns |= reach.columns

@@ -1,13 +1,14 @@
 """A base that was looked at closely, and its options: one for each context that fits."""
 
-from msgspec import Struct
+from dataclasses import dataclass
 
 from stackplan.bases import Base
 from stackplan.line_arrays import Points
 from stackplan.taken import Taken
 
 
-class Outline(Struct):
+@dataclass(slots=True)
+class Outline:
     """A base that was opened, and its number; its options have numbers from ``first`` on, one a point of ``points``."""
 
     base: Base
